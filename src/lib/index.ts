@@ -1,0 +1,53 @@
+export {
+  ctz32,
+  divTrunc,
+  fls,
+  ilog2,
+  intSqrt,
+  isPowerOfTwo,
+  multFrac,
+  roundDownPowerOfTwo,
+  roundUpPowerOfTwo,
+} from './bits.ts';
+export {
+  ArgumentError,
+  assertNoViolations,
+  checkInteger,
+  type ErrorData,
+  InvariantError,
+  type InvariantViolation,
+  PageframeError,
+} from './errors.ts';
+export {
+  type Links,
+  listAdd,
+  listAddTail,
+  listDel,
+  listInit,
+  listIsEmpty,
+  listLength,
+  listMove,
+  listMoveTail,
+  listSplice,
+  listToArray,
+} from './list.ts';
+export { type RandomSource, seededRandom } from './random.ts';
+export {
+  addrToPfn,
+  alignDown,
+  alignUp,
+  asPfn,
+  asPhysAddr,
+  GiB,
+  hex,
+  KiB,
+  MAX_ORDER,
+  MAX_ORDER_NR_PAGES,
+  MiB,
+  NIL,
+  PAGE_SHIFT,
+  PAGE_SIZE,
+  type Pfn,
+  type PhysAddr,
+  pfnToAddr,
+} from './units.ts';
