@@ -1,0 +1,41 @@
+/**
+ * Tracepoints of the page allocator (system `kmem`). Page frames are numbers, -1 for none; masks and
+ * migratetypes have the kernel's values. (spec buddy 5.7)
+ */
+export interface KmemPageTrace {
+  /** A request ended; `pfn` is -1 when it failed. */
+  mmPageAlloc(pfn: number, order: number, gfp: number, migratetype: number): void;
+  /** A block is being freed. */
+  mmPageFree(pfn: number, order: number): void;
+  /** One page of a list is being freed. */
+  mmPageFreeBatched(pfn: number): void;
+  /** A block left the buddy lists; `percpuRefill` is 1 for orders and types with per-CPU lists. */
+  mmPageAllocZoneLocked(
+    pfn: number,
+    order: number,
+    migratetype: number,
+    percpuRefill: number,
+  ): void;
+  /** A block went from a per-CPU list to the buddy lists. */
+  mmPagePcpuDrain(pfn: number, order: number, migratetype: number): void;
+  /** A block of another migratetype was taken. */
+  mmPageAllocExtfrag(
+    pfn: number,
+    allocOrder: number,
+    fallbackOrder: number,
+    allocMigratetype: number,
+    fallbackMigratetype: number,
+    changeOwnership: number,
+  ): void;
+  /** The end of a range isolation check (system `page_isolation`). */
+  testPagesIsolated(startPfn: number, endPfn: number, finPfn: number): void;
+}
+
+/**
+ * Where a machine's tracepoints go. All methods are optional; with no sink attached a tracepoint
+ * costs one comparison with null. Each family of tracepoints is an interface of its own.
+ */
+export type TraceSink = Partial<KmemPageTrace>;
+
+/** Where the kernel's log lines go, one line per call, without time stamp and level. */
+export type LogSink = (line: string) => void;
