@@ -1,3 +1,6 @@
+/** The largest physical memory of x86-64, in bytes: 2^52. */
+export const MEMORY_SIZE_MAX = 0x10_0000_0000_0000;
+
 /**
  * Byte-addressed storage behind the page frames. Addresses are physical, in bytes; words are
  * little-endian. Only the content of pages goes through it (zeroing, free pointers, poison,
