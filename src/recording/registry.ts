@@ -1,0 +1,14 @@
+import type { Replayer } from './types.ts';
+
+/** Who replays what. A kind that is not here is not supported (yet). */
+const REPLAYERS: ReadonlyMap<string, Replayer> = new Map<string, Replayer>([]);
+
+/** The kinds of recordings that can be replayed, in alphabetical order. */
+export function supportedKinds(): string[] {
+  return [...REPLAYERS.keys()].sort();
+}
+
+/** The replayer of a kind, null when there is none. */
+export function replayerOf(kind: string): Replayer | null {
+  return REPLAYERS.get(kind) ?? null;
+}
