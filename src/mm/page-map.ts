@@ -1,5 +1,6 @@
 import { ArgumentError, checkInteger, PageframeError } from '../lib/errors.ts';
 import { type Links, listInit } from '../lib/list.ts';
+import { alignUp, MAX_ORDER_NR_PAGES } from '../lib/units.ts';
 import { Migratetype } from './migratetype.ts';
 
 /** Low bits of `blockState`: order + 1 of the block that starts here, 0 for none. */
@@ -50,7 +51,10 @@ export class PageMap implements Links {
   readonly private: Int32Array;
   /** Page-table mappings, 0 for none (the kernel's `_mapcount` + 1). */
   readonly mapcount: Int16Array;
-  /** Zone id + 1 of an initialised page, 0 otherwise. Read it with `zoneIdOf`. */
+  /**
+   * Zone id + 1 of an initialised page, 0 otherwise. Read it with `zoneIdOf`. Like `blockState` it
+   * reaches to the end of the largest block, so that any buddy of a page can be asked for.
+   */
   readonly zone: Uint8Array;
   /**
    * What starts at a page, in one byte so that the buddy test is one comparison: order + 1 on the
@@ -76,8 +80,9 @@ export class PageMap implements Links {
     this.refcount = new Int32Array(endPfn);
     this.private = new Int32Array(endPfn);
     this.mapcount = new Int16Array(endPfn);
-    this.zone = new Uint8Array(endPfn);
-    this.blockState = new Uint8Array(endPfn);
+    const buddyEnd = alignUp(endPfn, MAX_ORDER_NR_PAGES);
+    this.zone = new Uint8Array(buddyEnd);
+    this.blockState = new Uint8Array(buddyEnd);
     this.pageblockFlags = new Uint8Array(Math.ceil(endPfn / 2 ** pageblockOrder));
   }
 
