@@ -1,0 +1,6 @@
+export { AllocContext } from './alloc-context.ts';
+export { BuddyAllocator } from './allocator.ts';
+export { BuddyError, type BuddyErrorCode } from './errors.ts';
+export { FreePageFlag } from './merge.ts';
+export { BuddyState } from './state.ts';
+export type { BuddyHooks, BuddyOptions, CaptureControl, SlowPath } from './types.ts';

@@ -1,0 +1,78 @@
+import type { RandomSource } from '../lib/random.ts';
+import type { PhysicalMemory } from '../memory/types.ts';
+import type { FreeAreas } from '../mm/free-area.ts';
+import { Gfp } from '../mm/gfp.ts';
+import type { MemoryModel } from '../mm/memory-model.ts';
+import type { PageMap } from '../mm/page-map.ts';
+import type { Pagesets } from '../mm/pageset.ts';
+import { defaultTask, type TaskContext } from '../mm/task.ts';
+import type { LogSink, TraceSink } from '../mm/trace.ts';
+import type { Vmstat } from '../mm/vmstat.ts';
+import type { Zone } from '../mm/zone.ts';
+import type { BuddyHooks, BuddyOptions, CaptureControl, SlowPath } from './types.ts';
+
+/** Everything that the functions of the page allocator work on. The arrays belong to the model. */
+export class BuddyState {
+  /** The machine. */
+  readonly model: MemoryModel;
+  /** Page frames. */
+  readonly map: PageMap;
+  /** Free lists. */
+  readonly areas: FreeAreas;
+  /** Per-CPU lists. */
+  readonly pagesets: Pagesets;
+  /** Counters. */
+  readonly vmstat: Vmstat;
+  /** Zones by id. */
+  readonly zones: readonly Zone[];
+  /** Storage for page contents, null for none. */
+  readonly memory: PhysicalMemory | null;
+  /** Order of a pageblock, also of the THP per-CPU lists. */
+  readonly pageblockOrder: number;
+  /** Whether there are per-CPU lists of the THP order. */
+  readonly thp: boolean;
+  /** Zero every page handed out. */
+  readonly initOnAlloc: boolean;
+  /** Zero every freed page. */
+  readonly initOnFree: boolean;
+  /** Poison every freed page. */
+  readonly pagePoison: boolean;
+  /** Decides ends of order-10 lists, null when shuffling is off. */
+  readonly shuffle: RandomSource | null;
+  /** Tracepoints, null for none. */
+  trace: TraceSink | null;
+  /** The kernel's log, null for none. */
+  log: LogSink | null;
+  /** The running task. */
+  task: TaskContext;
+  /** The slow path, null for the short form. */
+  slowPath: SlowPath | null;
+  /** What is asked of the surroundings. */
+  hooks: BuddyHooks;
+  /** What direct compaction waits for, null for nothing. */
+  captureControl: CaptureControl | null = null;
+  /** Bits that requests keep; `GFP_BOOT_MASK` before interrupts are on. @kernel gfp_allowed_mask */
+  gfpAllowedMask: number = Gfp.__GFP_BITS_MASK;
+
+  constructor(model: MemoryModel, options: BuddyOptions) {
+    this.model = model;
+    this.map = model.map;
+    this.areas = model.areas;
+    this.pagesets = model.pagesets;
+    this.vmstat = model.vmstat;
+    this.zones = model.zones;
+    this.memory = options.memory ?? null;
+    this.pageblockOrder = model.map.pageblockOrder;
+    this.thp = options.thp ?? true;
+    this.pagePoison = options.pagePoison ?? false;
+    // Poisoning switches the other two off, as in the kernel (spec buddy 4.21).
+    this.initOnAlloc = !this.pagePoison && (options.initOnAlloc ?? false);
+    this.initOnFree = !this.pagePoison && (options.initOnFree ?? false);
+    this.shuffle = options.shuffle ?? null;
+    this.trace = options.trace ?? null;
+    this.log = options.log ?? null;
+    this.task = options.task ?? defaultTask();
+    this.slowPath = options.slowPath ?? null;
+    this.hooks = options.hooks ?? {};
+  }
+}
