@@ -2,6 +2,7 @@ import { checkInteger } from '../lib/errors.ts';
 import { FreeAreas } from './free-area.ts';
 import { PageMap } from './page-map.ts';
 import { Pagesets } from './pageset.ts';
+import { Sections } from './sections.ts';
 import { Vmstat } from './vmstat.ts';
 import { MemoryNode, type Zone } from './zone.ts';
 import { MAX_NR_ZONES, MODEL_NODES_MAX } from './zone-types.ts';
@@ -77,6 +78,8 @@ export function defaultTunables(): VmTunables {
 export class MemoryModel {
   /** The page frames. */
   readonly map: PageMap;
+  /** Which sections have a memmap. */
+  readonly sections: Sections;
   /** All nodes by id, offline ones included. */
   readonly nodes: readonly MemoryNode[];
   /** All zones by id, empty ones included. */
@@ -110,6 +113,7 @@ export class MemoryModel {
     checkInteger('cpus', cpuNode.length, 1, 4096);
     for (const node of cpuNode) checkInteger('cpuNode', node, 0, nodeCount - 1);
     this.map = new PageMap({ endPfn, pageblockOrder });
+    this.sections = new Sections(endPfn);
     this.nodes = Array.from({ length: nodeCount }, (_, id) => new MemoryNode(id));
     this.zones = this.nodes.flatMap((node) => node.zones);
     this.areas = new FreeAreas(this.map, this.zones.length);
@@ -129,6 +133,11 @@ export class MemoryModel {
   get cpuCount(): number {
     return this.cpuNode.length;
   }
+}
+
+/** All zones of online nodes, empty ones included, by node and zone index. @kernel for_each_zone */
+export function onlineZones(model: MemoryModel): Zone[] {
+  return model.zones.filter((zone) => model.nodes[zone.node].online);
 }
 
 /** The zone of a page frame. @throws never for initialised pages of the model */
