@@ -1,12 +1,15 @@
 import { ArgumentError, checkInteger, PageframeError } from '../lib/errors.ts';
 import { type Links, listInit } from '../lib/list.ts';
-import { alignUp, MAX_ORDER_NR_PAGES } from '../lib/units.ts';
+import { alignUp, MAX_ORDER, MAX_ORDER_NR_PAGES } from '../lib/units.ts';
 import { Migratetype } from './migratetype.ts';
 
 /** Low bits of `blockState`: order + 1 of the block that starts here, 0 for none. */
 const BLOCK_ORDER_MASK = 0xf;
-/** Bits 4..6 of `blockState`: the cached migratetype of a block on or from a free list. */
+/** Low bits of a block on a per-CPU list or on its way; bits 4..6 are its cached migratetype. */
+const BLOCK_OFF_LIST = 0xf;
 const CACHED_TYPE_SHIFT = 4;
+/** Bits 4..6 of the first page of an allocated block that is no compound page. */
+const BLOCK_ALLOCATED = 0x70;
 /** Bit 7 of `blockState`: part of a compound page (the head also has PG_head). */
 const BLOCK_COMPOUND = 0x80;
 
@@ -58,8 +61,9 @@ export class PageMap implements Links {
   readonly zone: Uint8Array;
   /**
    * What starts at a page, in one byte so that the buddy test is one comparison: order + 1 on the
-   * first page of a free block in the buddy lists; the cached migratetype << 4 on a block that left
-   * them; 0x80 | order + 1 on every page of a compound page. Use the functions of this module.
+   * first page of a free block in the buddy lists; the cached migratetype << 4 | 0xf on a free block
+   * off them, in general on a per-CPU list; 0x70 | order + 1 on the first page of an allocated
+   * block; 0x80 | order + 1 on every page of a compound page. Use the functions of this module.
    */
   readonly blockState: Uint8Array;
   /** Per pageblock: bits 0..2 migratetype, bit 3 skip hint of compaction. */
@@ -125,7 +129,7 @@ export function isBuddyOfOrder(map: PageMap, pfn: number, order: number): boolea
 /** Order of the free block that starts at `pfn`, -1 if none does. @kernel buddy_order */
 export function buddyOrder(map: PageMap, pfn: number): number {
   const state = map.blockState[pfn];
-  return state > BLOCK_ORDER_MASK ? -1 : state - 1;
+  return state > MAX_ORDER ? -1 : state - 1;
 }
 
 /** Marks `pfn` as the first page of a free block. @kernel set_buddy_order */
@@ -135,12 +139,34 @@ export function setBuddyOrder(map: PageMap, pfn: number, order: number): void {
 
 /** Marks `pfn` as off the buddy lists, remembering the list type. @kernel set_pcppage_migratetype */
 export function setCachedMigratetype(map: PageMap, pfn: number, migratetype: number): void {
-  map.blockState[pfn] = migratetype << CACHED_TYPE_SHIFT;
+  map.blockState[pfn] = (migratetype << CACHED_TYPE_SHIFT) | BLOCK_OFF_LIST;
 }
 
 /** The list type remembered by `setCachedMigratetype`. @kernel get_pcppage_migratetype */
 export function cachedMigratetype(map: PageMap, pfn: number): number {
   return (map.blockState[pfn] >> CACHED_TYPE_SHIFT) & 7;
+}
+
+/** Whether `pfn` starts a free block that is off the buddy lists, in general on a per-CPU list. */
+export function isOffListBlock(map: PageMap, pfn: number): boolean {
+  const state = map.blockState[pfn];
+  return state < BLOCK_COMPOUND && (state & BLOCK_ORDER_MASK) === BLOCK_OFF_LIST;
+}
+
+/** Remembers the order that a block, no compound page, was handed out with. */
+export function setAllocatedOrder(map: PageMap, pfn: number, order: number): void {
+  map.blockState[pfn] = BLOCK_ALLOCATED | (order + 1);
+}
+
+/**
+ * Order of the block that was handed out at `pfn`, compound or not; -1 if `pfn` is not the first page
+ * of one, or of one that nobody remembers (boot memory that was never released).
+ */
+export function allocatedOrder(map: PageMap, pfn: number): number {
+  const state = map.blockState[pfn];
+  const order = (state & BLOCK_ORDER_MASK) - 1;
+  if (state < BLOCK_ALLOCATED || order < 0 || order >= MAX_ORDER) return -1;
+  return state > BLOCK_COMPOUND && (pfn & ((1 << order) - 1)) !== 0 ? -1 : order;
 }
 
 /** Marks all pages of a block as one compound page; PG_head is the caller's. @kernel prep_compound_page */
