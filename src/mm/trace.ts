@@ -32,10 +32,34 @@ export interface KmemPageTrace {
 }
 
 /**
+ * Tracepoints of the slab allocators (system `kmem`). Addresses are physical, -1 for NULL. (spec
+ * slub 5.5)
+ */
+export interface KmemSlabTrace {
+  /**
+   * A kmalloc ended: bytes asked for, bytes of the slot or of the pages, the caller's mask and node
+   * (-1 for none).
+   */
+  kmalloc(address: number, bytesReq: number, bytesAlloc: number, gfp: number, node: number): void;
+  /** An allocation from a cache ended; `bytesReq` is the object size, `bytesAlloc` the slot size. */
+  kmemCacheAlloc(
+    address: number,
+    bytesReq: number,
+    bytesAlloc: number,
+    gfp: number,
+    node: number,
+  ): void;
+  /** A kfree begins; -1 for NULL. */
+  kfree(address: number): void;
+  /** An object goes back to the cache of that name. */
+  kmemCacheFree(address: number, name: string): void;
+}
+
+/**
  * Where a machine's tracepoints go. All methods are optional; with no sink attached a tracepoint
  * costs one comparison with null. Each family of tracepoints is an interface of its own.
  */
-export type TraceSink = Partial<KmemPageTrace>;
+export type TraceSink = Partial<KmemPageTrace & KmemSlabTrace>;
 
 /** Where the kernel's log lines go, one line per call, without time stamp and level. */
 export type LogSink = (line: string) => void;
