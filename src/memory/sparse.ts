@@ -17,7 +17,10 @@ export function sparseMemory(sizeBytes: number): PhysicalMemory {
 
 class SparseMemory implements PhysicalMemory {
   readonly sizeBytes: number;
-  /** The pages that exist, by page frame number. */
+  /**
+   * The pages that exist, by page frame number. (A three-level table of arrays was measured no
+   * faster: 106 instead of 103 ns for a random write and read; both wait for the cache.)
+   */
   readonly #pages: Map<number, DataView> = new Map();
   /** The page used last, which the next access most often hits; null if it does not exist. */
   #lastPage: DataView | null = null;

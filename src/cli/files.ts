@@ -1,0 +1,34 @@
+import { gunzipSync } from 'node:zlib';
+import { FileError } from './errors.ts';
+import type { CliIo } from './types.ts';
+
+/** The first two bytes of every gzip file. */
+const GZIP_MAGIC = [0x1f, 0x8b] as const;
+
+/**
+ * The text of a file, unzipped when it is a gzip file (whatever its name is); `-` is the standard
+ * input.
+ * @throws FileError when it cannot be read, is cut off inside the gzip stream, or is not UTF-8
+ */
+export async function readText(path: string, io: CliIo): Promise<string> {
+  const bytes = await readBytes(path, io);
+  try {
+    const isGzip = bytes[0] === GZIP_MAGIC[0] && bytes[1] === GZIP_MAGIC[1];
+    const content = isGzip ? gunzipSync(bytes) : bytes;
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+  } catch (error) {
+    throw new FileError(path, reasonOf(error));
+  }
+}
+
+async function readBytes(path: string, io: CliIo): Promise<Uint8Array> {
+  try {
+    return path === '-' ? await io.readStandardInput() : io.readFile(path);
+  } catch (error) {
+    throw new FileError(path, reasonOf(error));
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
