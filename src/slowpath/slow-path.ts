@@ -1,0 +1,358 @@
+import { NIL } from '../lib/units.ts';
+import { Gfp } from '../mm/gfp.ts';
+import { zoneOfPage } from '../mm/memory-model.ts';
+import { Migratetype } from '../mm/migratetype.ts';
+import { VmEvent } from '../mm/vm-items.ts';
+import { countVmEvents } from '../mm/vmstat.ts';
+import { isManaged } from '../mm/zone.ts';
+import { ZoneType } from '../mm/zone-types.ts';
+import { gfpPfmemallocFlags, gfpToAllocFlags } from './alloc-flags.ts';
+import type { CompactionContext } from './compaction-context.ts';
+import { AllocFlag, CompactPriority, CompactResult, PAGE_ALLOC_COSTLY_ORDER } from './constants.ts';
+import { eachZone, type RetryState, shouldCompactRetry, shouldReclaimRetry } from './retry.ts';
+import { tryToCompactPages } from './try-to-compact.ts';
+import type { OomKiller, SlowPathPages, SlowPathReclaim, SlowPathRequest } from './types.ts';
+import { compactionDeferReset } from './zone-state.ts';
+
+/** What the slow path can be told and asked by its surroundings. */
+export interface SlowPathHooks {
+  /** A request failed for good and may be reported. @kernel warn_alloc */
+  warnAlloc?(gfp: number, order: number, request: SlowPathRequest, cpu: number): void;
+  /** The kernel would complain once. */
+  warnOnce?(text: string): void;
+  /** The next round starts after one that ended in OOM or NOFAIL; the host may free memory, or throw. */
+  onStall?(round: StallRound): void;
+}
+
+/** A round that ended without a page and will be repeated. */
+export interface StallRound {
+  /** The request's mask. */
+  readonly gfp: number;
+  /** Order wanted. */
+  readonly order: number;
+  /** Rounds that ended like this in this call, from 1. */
+  readonly rounds: number;
+  /** Why it goes on. */
+  readonly cause: 'oom' | 'nofail';
+}
+
+/** What an attempt in the middle of the state machine says. */
+const GIVE_UP = -2;
+const GO_ON = -3;
+
+/**
+ * The registers of one call of the slow path.
+ */
+class SlowCall implements RetryState {
+  gfp: number;
+  readonly order: number;
+  readonly request: SlowPathRequest;
+  readonly cpu: number;
+  readonly costly: boolean;
+  readonly canDirectReclaim: boolean;
+  readonly canCompact: boolean;
+  allocFlags = 0;
+  progress = 0;
+  noProgressLoops = 0;
+  compactResult: number = CompactResult.COMPACT_SKIPPED;
+  compactPriority: number = CompactPriority.COMPACT_PRIO_SYNC_LIGHT;
+  compactRetries = 0;
+  stalls = 0;
+
+  constructor(gfp: number, order: number, request: SlowPathRequest, cpu: number) {
+    this.gfp = gfp;
+    this.order = order;
+    this.request = request;
+    this.cpu = cpu;
+    this.costly = order > PAGE_ALLOC_COSTLY_ORDER;
+    this.canDirectReclaim = (gfp & Gfp.__GFP_DIRECT_RECLAIM) !== 0;
+    this.canCompact = (gfp & Gfp.__GFP_IO) !== 0;
+  }
+
+  /** Whether the request has any of the bits. */
+  has(bits: number): boolean {
+    return (this.gfp & bits) !== 0;
+  }
+}
+
+/**
+ * What happens when the first attempt fails: kswapd, reserves, direct reclaim, direct compaction,
+ * retries, the OOM killer, and giving up.
+ *
+ * @kernel __alloc_pages_slowpath (spec slowpath-compaction 4.5)
+ */
+export class SlowPath {
+  private readonly ctx: CompactionContext;
+  private readonly pages: SlowPathPages;
+  private readonly reclaim: SlowPathReclaim;
+  private readonly oom: OomKiller | null;
+  private readonly hooks: SlowPathHooks;
+
+  constructor(
+    ctx: CompactionContext,
+    pages: SlowPathPages,
+    reclaim: SlowPathReclaim,
+    oom: OomKiller | null,
+    hooks: SlowPathHooks = {},
+  ) {
+    this.ctx = ctx;
+    this.pages = pages;
+    this.reclaim = reclaim;
+    this.oom = oom;
+    this.hooks = hooks;
+  }
+
+  /**
+   * Finds a block for a request that the fast path refused.
+   * @param gfp the request's mask, the task's scope flags applied
+   * @param order log2 of the number of pages
+   * @param request the prepared request
+   * @param cpu the CPU that asks
+   * @returns first page frame of a prepared block, -1 for none
+   */
+  allocPagesSlowpath(gfp: number, order: number, request: SlowPathRequest, cpu: number): number {
+    const call = new SlowCall(gfp, order, request, cpu);
+    if (call.has(Gfp.__GFP_ATOMIC) && call.canDirectReclaim) {
+      this.hooks.warnOnce?.('__GFP_ATOMIC with __GFP_DIRECT_RECLAIM');
+      call.gfp &= ~Gfp.__GFP_ATOMIC;
+    }
+    const first = this.firstAttempts(call);
+    const page = first === GO_ON ? this.loop(call) : first;
+    return page === GIVE_UP ? this.noPage(call) : page;
+  }
+
+  /** PREP, FIRST and EARLY. */
+  private firstAttempts(call: SlowCall): number {
+    const { request } = call;
+    call.allocFlags = gfpToAllocFlags(call.gfp, call.order, this.ctx.task);
+    this.findPreferred(call);
+    if (request.preferredZoneref >= request.zonelist.length) return GIVE_UP;
+    this.wakeAllKswapds(call);
+    const page = this.attempt(call, call.gfp, call.allocFlags);
+    if (page >= 0) return page;
+    const wantsBlock =
+      call.costly || (call.order > 0 && request.migratetype !== Migratetype.MIGRATE_MOVABLE);
+    if (!call.canDirectReclaim || !call.canCompact || !wantsBlock) return GO_ON;
+    if (gfpPfmemallocFlags(call.gfp, this.ctx.task) !== 0) return GO_ON;
+    return this.earlyCompaction(call);
+  }
+
+  /** EARLY: compaction before reclaim, for requests that need a block more than memory. */
+  private earlyCompaction(call: SlowCall): number {
+    const page = this.directCompact(call, CompactPriority.COMPACT_PRIO_ASYNC);
+    if (page >= 0) return page;
+    if (!call.costly || !call.has(Gfp.__GFP_NORETRY)) return GO_ON;
+    const { compactResult } = call;
+    if (
+      compactResult === CompactResult.COMPACT_SKIPPED ||
+      compactResult === CompactResult.COMPACT_DEFERRED
+    ) {
+      return GIVE_UP;
+    }
+    if (call.has(Gfp.__GFP_THISNODE)) return GIVE_UP;
+    call.compactPriority = CompactPriority.COMPACT_PRIO_ASYNC;
+    return GO_ON;
+  }
+
+  /** LOOP until there is a page or no hope. */
+  private loop(call: SlowCall): number {
+    for (;;) {
+      const page = this.round(call);
+      if (page !== GO_ON) return page;
+    }
+  }
+
+  /** One round: TRY, RECLAIM, COMPACT, OOM. */
+  private round(call: SlowCall): number {
+    this.prepareRound(call);
+    let page = this.attempt(call, call.gfp, call.allocFlags);
+    if (page >= 0) return page;
+    if (!call.canDirectReclaim || this.ctx.task.pfMemalloc) return GIVE_UP;
+    page = this.directReclaim(call);
+    if (page >= 0) return page;
+    page = this.directCompact(call, call.compactPriority);
+    if (page >= 0) return page;
+    if (call.has(Gfp.__GFP_NORETRY)) return GIVE_UP;
+    const mayRetryCostly = call.canCompact && call.has(Gfp.__GFP_RETRY_MAYFAIL);
+    if (call.costly && !mayRetryCostly) return GIVE_UP;
+    if (this.mayRetry(call)) return GO_ON;
+    return this.mayOom(call);
+  }
+
+  private mayRetry(call: SlowCall): boolean {
+    const { ctx, pages, reclaim } = this;
+    const { request, order, allocFlags, cpu } = call;
+    const progress = call.progress > 0;
+    if (shouldReclaimRetry(ctx, pages, reclaim, request, order, allocFlags, progress, call, cpu)) {
+      return true;
+    }
+    if (!progress || !call.canCompact) return false;
+    return shouldCompactRetry(ctx, reclaim, request, order, allocFlags, call);
+  }
+
+  /** LOOP: wakes kswapd again and takes the reserves that the caller may use. */
+  private prepareRound(call: SlowCall): void {
+    this.wakeAllKswapds(call);
+    const reserve = gfpPfmemallocFlags(call.gfp, this.ctx.task);
+    if (reserve !== 0) {
+      call.allocFlags = reserve | (call.allocFlags & AllocFlag.ALLOC_KSWAPD);
+    }
+    if ((call.allocFlags & AllocFlag.ALLOC_CPUSET) === 0 || reserve !== 0) {
+      call.request.nodemask = null;
+      this.findPreferred(call);
+    }
+  }
+
+  /** Direct reclaim, then an attempt; once more after letting reserves and CPU lists go. (spec 4.6) */
+  private directReclaim(call: SlowCall): number {
+    const { request, order, gfp, cpu } = call;
+    call.progress = this.withMemalloc(() =>
+      this.reclaim.tryToFreePages(request.zonelist, order, gfp, request.nodemask, cpu),
+    );
+    if (call.progress === 0) return NIL;
+    const page = this.attempt(call, gfp, call.allocFlags);
+    if (page >= 0) return page;
+    this.pages.unreserveHighatomicPageblock(request, false, cpu);
+    this.pages.drainAllPages(cpu);
+    return this.attempt(call, gfp, call.allocFlags);
+  }
+
+  /** Direct compaction, then an attempt. @kernel __alloc_pages_direct_compact (spec 4.7) */
+  private directCompact(call: SlowCall, priority: number): number {
+    if (call.order === 0) return NIL;
+    const { ctx } = this;
+    const { vmstat } = ctx.model;
+    const { order, gfp, allocFlags, cpu } = call;
+    const outcome = this.withMemalloc(() =>
+      tryToCompactPages(ctx, call.request, gfp, order, allocFlags, priority, cpu),
+    );
+    call.compactResult = outcome.result;
+    if (outcome.result === CompactResult.COMPACT_SKIPPED) return NIL;
+    countVmEvents(vmstat, cpu, VmEvent.compact_stall, 1);
+    let page = outcome.captured;
+    if (page >= 0) this.pages.prepNewPage(page, order, gfp, allocFlags);
+    else page = this.attempt(call, gfp, allocFlags);
+    if (page < 0) {
+      countVmEvents(vmstat, cpu, VmEvent.compact_fail, 1);
+      return NIL;
+    }
+    const zone = zoneOfPage(ctx.model, page);
+    const state = ctx.zones[zone.id];
+    state.blockskipFlush = false;
+    compactionDeferReset(state, zone, order, true, ctx.trace);
+    countVmEvents(vmstat, cpu, VmEvent.compact_success, 1);
+    return page;
+  }
+
+  /** OOM: a last look, then a victim; a page, `GO_ON` or `GIVE_UP`. (spec 4.10) */
+  private mayOom(call: SlowCall): number {
+    const page = this.lastLook(call);
+    if (page >= 0) return page;
+    if (this.killerMayRun(call)) {
+      const { request, gfp, order, cpu } = call;
+      const { zonelist, nodemask } = request;
+      const killed = this.oom?.outOfMemory({ zonelist, nodemask, gfp, order, cpu }) ?? false;
+      if (!killed && call.has(Gfp.__GFP_NOFAIL)) this.hooks.warnOnce?.('OOM with __GFP_NOFAIL');
+      if (killed || call.has(Gfp.__GFP_NOFAIL)) {
+        call.progress = 1;
+        if (call.has(Gfp.__GFP_NOFAIL)) {
+          const helped = this.cpusetFallback(call, AllocFlag.ALLOC_NO_WATERMARKS);
+          if (helped >= 0) return helped;
+        }
+      }
+    }
+    const dying =
+      this.ctx.task.oomVictim &&
+      ((call.allocFlags & AllocFlag.ALLOC_OOM) !== 0 || call.has(Gfp.__GFP_NOMEMALLOC));
+    if (dying || call.progress === 0) return GIVE_UP;
+    call.noProgressLoops = 0;
+    this.stall(call, 'oom');
+    return GO_ON;
+  }
+
+  /** Whether somebody else has freed memory meanwhile: an attempt at the high mark. */
+  private lastLook(call: SlowCall): number {
+    call.progress = 0;
+    const gfp = (call.gfp | Gfp.__GFP_HARDWALL) & ~Gfp.__GFP_DIRECT_RECLAIM;
+    return this.attempt(call, gfp, AllocFlag.ALLOC_WMARK_HIGH | AllocFlag.ALLOC_CPUSET);
+  }
+
+  private killerMayRun(call: SlowCall): boolean {
+    if (this.ctx.task.pfDumpcore || call.costly) return false;
+    if (call.has(Gfp.__GFP_RETRY_MAYFAIL | Gfp.__GFP_THISNODE)) return false;
+    return call.request.highestZoneidx >= ZoneType.ZONE_NORMAL;
+  }
+
+  /** NOPAGE: requests that may not fail get the reserves and go on; the others are reported. */
+  private noPage(call: SlowCall): number {
+    for (;;) {
+      if (!call.has(Gfp.__GFP_NOFAIL)) return this.fail(call);
+      const warn = !call.has(Gfp.__GFP_NOWARN);
+      if (!call.canDirectReclaim) {
+        if (warn) this.hooks.warnOnce?.('__GFP_NOFAIL without __GFP_DIRECT_RECLAIM');
+        return this.fail(call);
+      }
+      if (warn && this.ctx.task.pfMemalloc) this.hooks.warnOnce?.('__GFP_NOFAIL with PF_MEMALLOC');
+      if (warn && call.costly) this.hooks.warnOnce?.('__GFP_NOFAIL of a costly order');
+      const helped = this.cpusetFallback(call, AllocFlag.ALLOC_MIN_RESERVE);
+      if (helped >= 0) return helped;
+      this.stall(call, 'nofail');
+      const page = this.loop(call);
+      if (page !== GIVE_UP) return page;
+    }
+  }
+
+  private fail(call: SlowCall): number {
+    this.hooks.warnAlloc?.(call.gfp, call.order, call.request, call.cpu);
+    return NIL;
+  }
+
+  private stall(call: SlowCall, cause: 'oom' | 'nofail'): void {
+    call.stalls++;
+    const { gfp, order, stalls } = call;
+    this.hooks.onStall?.({ gfp, order, rounds: stalls, cause });
+  }
+
+  /** @kernel __alloc_pages_cpuset_fallback */
+  private cpusetFallback(call: SlowCall, allocFlags: number): number {
+    const page = this.attempt(call, call.gfp, allocFlags | AllocFlag.ALLOC_CPUSET);
+    return page >= 0 ? page : this.attempt(call, call.gfp, allocFlags);
+  }
+
+  private attempt(call: SlowCall, gfp: number, allocFlags: number): number {
+    return this.pages.getPageFromFreelist(gfp, call.order, allocFlags, call.request, call.cpu);
+  }
+
+  private findPreferred({ request }: SlowCall): void {
+    const { zonelist, nodemask, highestZoneidx } = request;
+    const first = zonelist.findIndex(
+      (zone) => zone.index <= highestZoneidx && (nodemask === null || nodemask[zone.node] !== 0),
+    );
+    request.preferredZoneref = first < 0 ? zonelist.length : first;
+  }
+
+  /** Wakes the kswapd of every node of the request. @kernel wake_all_kswapds (spec 4.4) */
+  private wakeAllKswapds(call: SlowCall): void {
+    if ((call.allocFlags & AllocFlag.ALLOC_KSWAPD) === 0) return;
+    let lastNode = NIL;
+    for (const zone of eachZone(call.request)) {
+      if (!isManaged(zone)) continue;
+      if (zone.node !== lastNode) {
+        this.reclaim.wakeupKswapd(zone.id, call.gfp, call.order, call.request.highestZoneidx);
+      }
+      lastNode = zone.node;
+    }
+  }
+
+  /** Reclaim and compaction run with PF_MEMALLOC: what they allocate ignores watermarks. */
+  private withMemalloc<Result>(run: () => Result): Result {
+    const { task } = this.ctx;
+    const before = task.pfMemalloc;
+    task.pfMemalloc = true;
+    try {
+      return run();
+    } finally {
+      task.pfMemalloc = before;
+    }
+  }
+}

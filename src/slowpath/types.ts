@@ -1,0 +1,162 @@
+import type { Zone } from '../mm/zone.ts';
+
+/**
+ * Where a free may leave a block for a waiting compaction instead of the free lists. Published to
+ * the page allocator while a zone is compacted on behalf of an allocation.
+ * @kernel struct capture_control (spec slowpath-compaction 4.23)
+ */
+export interface CaptureControl {
+  /** Id of the zone that is being compacted. */
+  readonly zone: number;
+  /** Order wanted. */
+  readonly order: number;
+  /** First page frame of the block taken, -1 while there is none. */
+  page: number;
+}
+
+/** What compaction asks of the page allocator. The buddy allocator of this package fits by shape. */
+export interface CompactionPages {
+  /** Accepts captures while not null. */
+  captureControl: CaptureControl | null;
+  /** Watermark check with the zone's cheap free count. @kernel zone_watermark_ok */
+  zoneWatermarkOk(
+    zone: Zone,
+    order: number,
+    mark: number,
+    highestZoneidx: number,
+    allocFlags: number,
+  ): boolean;
+  /** Watermark check with a given free count. @kernel __zone_watermark_ok */
+  watermarkOkWith(
+    zone: Zone,
+    order: number,
+    mark: number,
+    highestZoneidx: number,
+    allocFlags: number,
+    freePages: number,
+  ): boolean;
+  /** Takes a free block off its list for migration targets; pages taken, 0 if refused. @kernel __isolate_free_page */
+  isolateFreePage(pfn: number, order: number, cpu: number): number;
+  /** Type of the free block that a request could fall back on, -1 for none. @kernel find_suitable_fallback */
+  findSuitableFallback(
+    zoneId: number,
+    order: number,
+    migratetype: number,
+    onlyStealable: boolean,
+  ): number;
+  /** Drops one reference of an allocated single page; frees it at 0. @kernel __free_page */
+  freePages(pfn: number, order: number, cpu: number): void;
+  /** Empties a CPU's page lists of one zone. @kernel drain_local_pages(zone) */
+  drainLocalPages(cpu: number, zoneId?: number): void;
+  /** Empties all CPUs' page lists. @kernel drain_all_pages */
+  drainAllPages(cpu: number, zoneId?: number): void;
+  /** Fragmentation index of a zone for an order. @kernel fragmentation_index */
+  fragmentationIndex(zoneId: number, order: number): number;
+  /** Percentage of free memory unusable for an order. @kernel extfrag_for_order */
+  extfragForOrder(zoneId: number, order: number): number;
+}
+
+/** What compaction asks of the LRU lists. The reclaim module of this package fits by shape. */
+export interface CompactionLru {
+  /** Takes a page that is on an LRU list off it, clearing PG_lru; counts nothing as isolated. */
+  lruvecDelFolio(pfn: number, cpu: number): void;
+  /** Puts an isolated page back through the CPU's batch; takes over its reference. @kernel folio_putback_lru */
+  putbackLruPage(pfn: number, cpu: number): void;
+  /** Flushes the CPU's batches. @kernel lru_add_drain */
+  lruAddDrain(cpu: number): void;
+  /** Flushes all CPUs' batches. @kernel lru_add_drain_all */
+  lruAddDrainAll(): void;
+}
+
+/** What only the owner of pages can do or know. */
+export interface MigrationHost {
+  /**
+   * Moves a page's owner from one frame to another: whoever held `from` holds `to` from now on. The
+   * caller copies content, flags and counts.
+   * @param from frame in use, isolated
+   * @param to free frame, isolated
+   * @param mode how much may be waited, see `MigrateMode`
+   * @returns a value of `MigrateOutcome`
+   */
+  migrate(from: number, to: number, mode: number): number;
+  /** Whether the mapping of a dirty page can migrate without writing it first. Default true. */
+  hasMigrateCallback?(pfn: number): boolean;
+  /** Isolates a movable page that is on no LRU list. Default: refuses. */
+  isolatePage?(pfn: number): boolean;
+  /** Undoes `isolatePage`. */
+  putbackPage?(pfn: number): void;
+}
+
+/**
+ * A prepared request. The page allocator's own object fits by shape.
+ * @kernel struct alloc_context (spec slowpath-compaction 2.2)
+ */
+export interface SlowPathRequest {
+  /** Zones in order of preference. */
+  zonelist: readonly Zone[];
+  /** Nodes that may be used (cell 1 per allowed node), null for all. */
+  nodemask: Uint8Array | null;
+  /** Position of the first eligible zone in the zonelist, its length if there is none. */
+  preferredZoneref: number;
+  /** Migratetype wanted. */
+  migratetype: number;
+  /** Highest zone index that may be used. */
+  highestZoneidx: number;
+  /** Whether nodes over their dirty limit are skipped. */
+  spreadDirtyPages: boolean;
+}
+
+/** What the slow path asks of the page allocator. The buddy allocator of this package fits by shape. */
+export interface SlowPathPages extends CompactionPages {
+  /** One attempt over the zonelist; -1 for none. @kernel get_page_from_freelist */
+  getPageFromFreelist(
+    gfp: number,
+    order: number,
+    allocFlags: number,
+    request: SlowPathRequest,
+    cpu: number,
+  ): number;
+  /** Gives HIGHATOMIC pageblocks back. @kernel unreserve_highatomic_pageblock */
+  unreserveHighatomicPageblock(request: SlowPathRequest, force: boolean, cpu: number): boolean;
+  /** Prepares a captured block for its new owner. @kernel prep_new_page */
+  prepNewPage(pfn: number, order: number, gfp: number, allocFlags: number): void;
+}
+
+/** What the slow path asks of reclaim. The reclaim module of this package fits by shape. */
+export interface SlowPathReclaim {
+  /** Frees pages for a request; how many, 0 for no progress. @kernel try_to_free_pages */
+  tryToFreePages(
+    zonelist: readonly Zone[],
+    order: number,
+    gfp: number,
+    nodemask: Uint8Array | null,
+    cpu: number,
+  ): number;
+  /** Pages of a zone that reclaim could free. @kernel zone_reclaimable_pages */
+  zoneReclaimablePages(zone: Zone): number;
+  /** Wakes a node's kswapd. @kernel wakeup_kswapd */
+  wakeupKswapd(zoneId: number, gfp: number, order: number, highestZoneidx: number): void;
+}
+
+/**
+ * Whom the OOM killer is asked for.
+ * @kernel struct oom_control (spec slowpath-compaction 2.7)
+ */
+export interface OomRequest {
+  /** Zones of the request. */
+  readonly zonelist: readonly Zone[];
+  /** Nodes that may be used, null for all. */
+  readonly nodemask: Uint8Array | null;
+  /** The request's mask. */
+  readonly gfp: number;
+  /** Order wanted, -1 for a request by hand. */
+  readonly order: number;
+  /** CPU of the caller. */
+  readonly cpu: number;
+}
+
+/** Ends a task to free its memory. */
+export interface OomKiller {
+  /** Whether waiting for memory makes sense now. @kernel out_of_memory */
+  outOfMemory(request: OomRequest): boolean;
+}
