@@ -47,13 +47,6 @@ export const CompactPriority = {
   COMPACT_PRIO_ASYNC: 2,
 } as const;
 
-/** Names of compaction priorities in tracepoints, by value. */
-export const COMPACT_PRIORITY_NAMES: readonly string[] = [
-  'COMPACT_PRIO_SYNC_FULL',
-  'COMPACT_PRIO_SYNC_LIGHT',
-  'COMPACT_PRIO_ASYNC',
-];
-
 /** What compaction of a zone came to; a larger value wins over several zones. */
 export const CompactResult = {
   /** Only inside: the failure is not external fragmentation. */
@@ -76,19 +69,6 @@ export const CompactResult = {
   COMPACT_SUCCESS: 8,
 } as const;
 
-/** Names of compaction results in tracepoints, by value. */
-export const COMPACT_RESULT_NAMES: readonly string[] = [
-  'not_suitable_zone',
-  'skipped',
-  'deferred',
-  'no_suitable_page',
-  'continue',
-  'complete',
-  'partial_skipped',
-  'contended',
-  'success',
-];
-
 /** How much a migration may wait. */
 export const MigrateMode = {
   /** Never blocks. */
@@ -98,13 +78,6 @@ export const MigrateMode = {
   /** Blocks. */
   MIGRATE_SYNC: 2,
 } as const;
-
-/** Names of migration modes in tracepoints, by value. */
-export const MIGRATE_MODE_NAMES: readonly string[] = [
-  'MIGRATE_ASYNC',
-  'MIGRATE_SYNC_LIGHT',
-  'MIGRATE_SYNC',
-];
 
 /** Outcome of one page's migration. */
 export const MigrateOutcome = {
