@@ -1,6 +1,7 @@
 import { intSqrt, multFrac } from '../lib/bits.ts';
 import { type MemoryModel, onlineZones } from './memory-model.ts';
 import { setPagesetHighAndBatch, zoneBatchsize, zoneHighsize } from './pageset.ts';
+import { refreshZoneStatThresholds } from './stat-threshold.ts';
 import type { LogSink } from './trace.ts';
 import { isManaged, isPopulated, WatermarkIndex, wmarkPages, type Zone } from './zone.ts';
 import { MAX_NR_ZONES, ZoneType } from './zone-types.ts';
@@ -197,6 +198,38 @@ export function setRecommendedMinFreeKbytes(
 /** Whether khugepaged runs on a machine: it has at least 512 MiB. @kernel hugepage_init (spec reclaim 4.6) */
 export function khugepagedRuns(model: MemoryModel): boolean {
   return model.totalramPages >= KHUGEPAGED_PAGES_MIN;
+}
+
+/**
+ * What the kernel computes once all CPUs are up: `min_free_kbytes`, watermarks, thresholds and drift
+ * marks, reserves, limits of node reclaim. Also run after memory was added.
+ * @param log where the kernel's warning goes
+ * @kernel init_per_zone_wmark_min (spec reclaim 4.6)
+ */
+export function initPerZoneWmarkMin(model: MemoryModel, log: LogSink | null = null): void {
+  calculateMinFreeKbytes(model, log);
+  setupPerZoneWmarks(model);
+  refreshZoneStatThresholds(model);
+  setupPerZoneLowmemReserve(model);
+  setupMinUnmappedRatio(model);
+  setupMinSlabRatio(model);
+}
+
+/**
+ * Gives all zones their own per-CPU lists, with the sizes that follow from watermarks of 0.
+ * @kernel setup_per_cpu_pageset (spec memory-model 4.14)
+ */
+export function setupPerCpuPageset(model: MemoryModel): void {
+  for (const zone of onlineZones(model)) zonePcpUpdate(model, zone);
+}
+
+/**
+ * What is left of the start of the other CPUs, one after another, when all are up: thresholds and
+ * drift marks of the last one. Nothing happens on a machine with one CPU.
+ * @kernel vmstat_cpu_online (spec reclaim 4.1)
+ */
+export function bringUpCpus(model: MemoryModel): void {
+  if (model.cpuCount > 1) refreshZoneStatThresholds(model);
 }
 
 /** floor(a * b / c) for a, b, c below 2^30 and b <= c, where the product may exceed 2^53. */

@@ -104,6 +104,8 @@ export class MemoryNode {
   readonly id: number;
   /** The four zones by index, empty ones included. */
   readonly zones: readonly Zone[];
+  /** False for an id that the firmware does not know: a gap in the numbering. */
+  possible = true;
   /** False for an id that has neither memory nor CPUs. */
   online = true;
   /** Lowest RAM page frame, 0 if none. */
@@ -114,6 +116,8 @@ export class MemoryNode {
   presentPages = 0;
   /** 1 + highest zone index with a span, 0 if none. */
   nrZones = 0;
+  /** Pages from here on are not initialised yet; infinite when none are left. */
+  firstDeferredPfn: number = Number.POSITIVE_INFINITY;
   /** FALLBACK and NOFALLBACK zonelists: populated zones in order of preference. */
   readonly zonelists: [readonly Zone[], readonly Zone[]] = [[], []];
   /** CPUs in the node's mask (with `numa=fake=` a CPU is in several), ascending. */
