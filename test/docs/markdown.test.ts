@@ -1,7 +1,7 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
 import ts from 'typescript';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { runCli } from '../support/cli.ts';
 import { type Fence, fencesOf, withLines } from '../support/markdown.ts';
 import { filesBelow, ROOT, textOf } from '../support/source.ts';
@@ -85,32 +85,36 @@ test('all code of the documents and examples type checks', () => {
   expect(errors).toEqual([]);
 }, 120_000);
 
-describe.each(documents)('%s', (path) => {
-  const blocks = codeBlocks(path);
-  test.runIf(blocks.length > 0)('its code runs and prints what is shown', async () => {
-    for (const { output, file } of blocks) {
-      const printed = await outputOf(file);
-      if (output !== null) expectShown(path, output, printed);
-    }
-  });
+const withCode = documents.filter((path) => codeBlocks(path).length > 0);
 
-  const sessions = fencesOf(textOf(path)).filter(({ language }) => language === 'console');
-  test.runIf(sessions.length > 0)('its commands print what is shown', async () => {
-    for (const session of sessions) {
-      const lines: string[] = [];
-      let isRun = false;
-      for (const line of session.lines) {
-        const isCommand = line.startsWith('$ ');
-        if (isCommand || !isRun) lines.push(line);
-        if (!isCommand) continue;
-        const args = /^\$ npx pageframe (.*)$/.exec(line)?.[1];
-        isRun = args !== undefined;
-        if (args !== undefined) lines.push(...(await sessionOutput(args)));
-      }
-      expectShown(path, session, lines);
-    }
-  });
+test.each(withCode)('the code of %s runs and prints what is shown', async (path) => {
+  for (const { output, file } of codeBlocks(path)) {
+    const printed = await outputOf(file);
+    if (output !== null) expectShown(path, output, printed);
+  }
 });
+
+const withSessions = documents.filter((path) => sessionsOf(path).length > 0);
+
+test.each(withSessions)('the commands of %s print what is shown', async (path) => {
+  for (const session of sessionsOf(path)) {
+    const lines: string[] = [];
+    let isRun = false;
+    for (const line of session.lines) {
+      const isCommand = line.startsWith('$ ');
+      if (isCommand || !isRun) lines.push(line);
+      if (!isCommand) continue;
+      const args = /^\$ npx pageframe (.*)$/.exec(line)?.[1];
+      isRun = args !== undefined;
+      if (args !== undefined) lines.push(...(await sessionOutput(args)));
+    }
+    expectShown(path, session, lines);
+  }
+});
+
+function sessionsOf(path: string): Fence[] {
+  return fencesOf(textOf(path)).filter(({ language }) => language === 'console');
+}
 
 /** Output of one command line, which may end in `| head -N` or `| tail -N`. */
 async function sessionOutput(commandLine: string): Promise<string[]> {
@@ -124,11 +128,21 @@ async function sessionOutput(commandLine: string): Promise<string[]> {
   return which === 'tail' ? lines.slice(-Number(count)) : lines;
 }
 
-describe.runIf(examples.length > 0)('docs/examples', () => {
+if (examples.length > 0) {
   test.each(examples)('%s prints what stands beside it', async (path) => {
     const printed = `${(await outputOf(join(ROOT, path))).join('\n')}\n`;
     const beside = path.replace(/\.ts$/, '.txt');
     if (isUpdate) writeFileSync(join(ROOT, beside), printed);
     else expect(printed).toBe(textOf(beside));
   });
+}
+
+test('links between documents lead somewhere', () => {
+  const broken = documents.flatMap((path) =>
+    [...textOf(path).matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)]
+      .map((match) => posix.join(posix.dirname(path), match[1] ?? ''))
+      .filter((target) => !existsSync(join(ROOT, target)))
+      .map((target) => `${path}: ${target}`),
+  );
+  expect(broken).toEqual([]);
 });
