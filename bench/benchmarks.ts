@@ -1,4 +1,6 @@
+import { dmesgBenchmark } from './dmesg.bench.ts';
+import { memblockBenchmark } from './memblock.bench.ts';
 import type { Benchmark } from './types.ts';
 
 /** All benchmarks, in the order in which they run. */
-export const benchmarks: readonly Benchmark[] = [];
+export const benchmarks: readonly Benchmark[] = [dmesgBenchmark, memblockBenchmark];
