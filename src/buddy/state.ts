@@ -9,7 +9,9 @@ import { defaultTask, type TaskContext } from '../mm/task.ts';
 import type { LogSink, TraceSink } from '../mm/trace.ts';
 import type { Vmstat } from '../mm/vmstat.ts';
 import type { Zone } from '../mm/zone.ts';
-import type { BuddyHooks, BuddyOptions, CaptureControl, SlowPath } from './types.ts';
+import type { AllocContext } from './alloc-context.ts';
+import { BadPageReports } from './bad-page.ts';
+import type { BuddyHooks, BuddyOptions, CaptureControl, Cpusets, SlowPath } from './types.ts';
 
 /** Everything that the functions of the page allocator work on. The arrays belong to the model. */
 export class BuddyState {
@@ -49,8 +51,26 @@ export class BuddyState {
   slowPath: SlowPath | null;
   /** What is asked of the surroundings. */
   hooks: BuddyHooks;
+  /** Cpusets, null when none are in use. */
+  cpusets: Cpusets | null;
+  /** `vm.dirty_ratio`, percent. */
+  dirtyRatio: number;
+  /** `vm.dirty_bytes`, 0 for the ratio. */
+  dirtyBytes: number;
   /** What direct compaction waits for, null for nothing. */
   captureControl: CaptureControl | null = null;
+  /** Movable pages that the last `moveFreepagesBlock` saw. */
+  movableInBlock = 0;
+  /** Bad pages reported. */
+  readonly badPages: BadPageReports = new BadPageReports();
+  /** Broken poison reported. */
+  readonly poisonReports: BadPageReports = new BadPageReports();
+  /** Prepared requests, one per level of nesting; the deeper ones serve allocations of hooks. */
+  readonly contexts: AllocContext[] = [];
+  /** Whether a request for too large a block was complained about. */
+  warnedOrder = false;
+  /** Requests under way. */
+  depth = 0;
   /** Bits that requests keep; `GFP_BOOT_MASK` before interrupts are on. @kernel gfp_allowed_mask */
   gfpAllowedMask: number = Gfp.__GFP_BITS_MASK;
 
@@ -74,5 +94,8 @@ export class BuddyState {
     this.task = options.task ?? defaultTask();
     this.slowPath = options.slowPath ?? null;
     this.hooks = options.hooks ?? {};
+    this.cpusets = options.cpusets ?? null;
+    this.dirtyRatio = options.dirtyRatio ?? 20;
+    this.dirtyBytes = options.dirtyBytes ?? 0;
   }
 }

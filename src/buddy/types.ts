@@ -57,6 +57,16 @@ export interface BuddyHooks {
    * @kernel pcp_spin_trylock
    */
   pcpContended?: (cpu: number, zoneId: number) => boolean;
+  /** The clock, for limits on reports. Default: stands still at 0. */
+  jiffies?: () => number;
+}
+
+/** Which nodes the running task may use, when cpusets are in use (spec buddy 4.18, 4.19). */
+export interface Cpusets {
+  /** Nodes of the task's cpuset: the nodemask of its requests that bring none. */
+  memsAllowed(): readonly number[];
+  /** Whether a request of the task may use a node. @kernel __cpuset_node_allowed */
+  nodeAllowed(node: number, gfp: number): boolean;
 }
 
 /** How a page allocator over an existing memory model is made. */
@@ -75,6 +85,12 @@ export interface BuddyOptions {
   readonly slowPath?: SlowPath;
   /** What is asked of the surroundings. */
   readonly hooks?: BuddyHooks;
+  /** Cpusets. Default: none in use. */
+  readonly cpusets?: Cpusets;
+  /** `vm.dirty_ratio`, percent of a node's dirtyable pages. Default 20. */
+  readonly dirtyRatio?: number;
+  /** `vm.dirty_bytes`; not 0 replaces the ratio. Default 0. */
+  readonly dirtyBytes?: number;
   /** Whether there are per-CPU lists of the THP order (TRANSPARENT_HUGEPAGE). Default true. */
   readonly thp?: boolean;
   /** `init_on_alloc=1`: every page handed out is zeroed. Default false. */

@@ -1,0 +1,97 @@
+import { NIL } from '../lib/units.ts';
+import { Migratetype } from '../mm/migratetype.ts';
+import { PageFlag } from '../mm/page-flags.ts';
+import {
+  cachedMigratetype,
+  compoundHead,
+  compoundOrder,
+  pageblockMigratetype,
+  setCachedMigratetype,
+} from '../mm/page-map.ts';
+import { freeOnePageDirect, freeThePage } from './free.ts';
+import { freePagesPrepare } from './free-prepare.ts';
+import { freeUnrefPageCommit, pcpMigratetype } from './pcp-free.ts';
+import type { BuddyState } from './state.ts';
+
+/** Pages that one lock of a per-CPU set serves. @kernel SWAP_CLUSTER_MAX */
+const SWAP_CLUSTER_MAX = 32;
+
+/**
+ * Frees order-0 pages without references: all are prepared first, then all are put on the CPU's
+ * lists, in list order.
+ * @kernel free_unref_page_list (spec buddy 4.28)
+ */
+export function freeUnrefPageList(state: BuddyState, pfns: ArrayLike<number>, cpu: number): void {
+  const { map } = state;
+  const prepared: number[] = [];
+  for (let i = 0; i < pfns.length; i++) {
+    const pfn = pfns[i];
+    if (!freePagesPrepare(state, pfn, 0, false, cpu)) continue;
+    const migratetype = pageblockMigratetype(map, pfn);
+    setCachedMigratetype(map, pfn, migratetype);
+    if (migratetype === Migratetype.MIGRATE_ISOLATE) {
+      freeOnePageDirect(state, pfn, 0, migratetype, cpu);
+    } else {
+      prepared.push(pfn);
+    }
+  }
+  commitList(state, prepared, cpu);
+}
+
+function commitList(state: BuddyState, pfns: readonly number[], cpu: number): void {
+  const { map, trace } = state;
+  let lockedZone = NIL;
+  let served = 0;
+  for (const pfn of pfns) {
+    const zone = state.zones[map.zone[pfn] - 1];
+    const migratetype = cachedMigratetype(map, pfn);
+    if (zone.id !== lockedZone || served === SWAP_CLUSTER_MAX) {
+      served = 0;
+      lockedZone = zone.id;
+      if (state.hooks.pcpContended?.(cpu, zone.id)) {
+        freeOnePageDirect(state, pfn, 0, migratetype, cpu);
+        lockedZone = NIL;
+        continue;
+      }
+    }
+    trace?.mmPageFreeBatched?.(pfn);
+    freeUnrefPageCommit(state, zone, pfn, 0, pcpMigratetype(migratetype), cpu);
+    served++;
+  }
+}
+
+/**
+ * Drops one reference of each page, in order. Compound pages that lose their last one are freed at
+ * once, single pages all together at the end, the last one first.
+ * @kernel release_pages (spec buddy 4.28)
+ */
+export function releasePages(state: BuddyState, pfns: ArrayLike<number>, cpu: number): void {
+  const { map } = state;
+  const single: number[] = [];
+  for (let i = 0; i < pfns.length; i++) {
+    const head = compoundHead(map, pfns[i]);
+    if (--map.refcount[head] !== 0) continue;
+    const order = compoundOrder(map, head);
+    if (order > 0) freeThePage(state, head, order, cpu);
+    else single.push(head);
+  }
+  single.reverse();
+  freeUnrefPageList(state, single, cpu);
+}
+
+/** Drops one reference of each page; single pages that lose their last one are freed in list order. @kernel put_pages_list (spec buddy 4.28) */
+export function putPagesList(state: BuddyState, pfns: ArrayLike<number>, cpu: number): void {
+  const { map } = state;
+  const single: number[] = [];
+  for (let i = 0; i < pfns.length; i++) {
+    const pfn = pfns[i];
+    const head = compoundHead(map, pfn);
+    if (--map.refcount[head] !== 0) continue;
+    if ((map.flags[head] & PageFlag.PG_head) !== 0) {
+      freeThePage(state, head, compoundOrder(map, head), cpu);
+    } else {
+      single.push(head);
+    }
+  }
+  freeUnrefPageList(state, single, cpu);
+}

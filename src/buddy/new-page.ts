@@ -1,0 +1,61 @@
+import { PAGE_SIZE } from '../lib/units.ts';
+import { Gfp } from '../mm/gfp.ts';
+import { PAGE_FLAGS_MASK, PageFlag, PageMark } from '../mm/page-flags.ts';
+import { setAllocatedOrder, setCompound } from '../mm/page-map.ts';
+import { AllocFlag } from './alloc-flags.ts';
+import { badNewPage } from './bad-page.ts';
+import { checkPoison } from './poison.ts';
+import type { BuddyState } from './state.ts';
+
+/** Flags and marks that a page must not have when it is handed out. @kernel PAGE_FLAGS_CHECK_AT_PREP */
+const CHECK_AT_PREP = PAGE_FLAGS_MASK | PageMark.MAPPING;
+
+/**
+ * Whether all pages of a block are fit to be handed out; a page that is not is reported.
+ * @kernel check_new_pages (spec buddy 4.21)
+ */
+export function checkNewPages(state: BuddyState, pfn: number, order: number): boolean {
+  const { refcount, flags, mapcount } = state.map;
+  const end = pfn + (1 << order);
+  for (let page = pfn; page < end; page++) {
+    if ((flags[page] & CHECK_AT_PREP) === 0 && (refcount[page] | mapcount[page]) === 0) continue;
+    badNewPage(state, page);
+    return false;
+  }
+  return true;
+}
+
+/**
+ * Makes a block that left the free lists an allocated one.
+ * @param gfp the request's mask: zeroing, compound page
+ * @param allocFlags how it was found
+ * @kernel prep_new_page (spec buddy 4.21)
+ */
+export function prepNewPage(
+  state: BuddyState,
+  pfn: number,
+  order: number,
+  gfp: number,
+  allocFlags: number,
+): void {
+  const { map } = state;
+  map.private[pfn] = 0;
+  map.refcount[pfn] = 1;
+  if (state.memory !== null) prepContents(state, pfn, order, gfp);
+  if (order > 0 && (gfp & Gfp.__GFP_COMP) !== 0) {
+    setCompound(map, pfn, order);
+    map.flags[pfn] |= PageFlag.PG_head;
+  } else {
+    setAllocatedOrder(map, pfn, order);
+  }
+  if ((allocFlags & AllocFlag.ALLOC_NO_WATERMARKS) !== 0) map.flags[pfn] |= PageMark.PFMEMALLOC;
+}
+
+/** Checks poison and zeroes what must be zero. @kernel post_alloc_hook (spec buddy 4.21) */
+function prepContents(state: BuddyState, pfn: number, order: number, gfp: number): void {
+  const { memory } = state;
+  if (memory === null) return;
+  if (state.pagePoison) checkPoison(state, memory, pfn, order);
+  const wanted = state.initOnAlloc || (gfp & Gfp.__GFP_ZERO) !== 0;
+  if (wanted && !state.initOnFree) memory.fill(pfn * PAGE_SIZE, PAGE_SIZE * 2 ** order, 0);
+}

@@ -1,0 +1,332 @@
+import type { MemoryModel } from '../mm/memory-model.ts';
+import type { TaskContext } from '../mm/task.ts';
+import type { LogSink, TraceSink } from '../mm/trace.ts';
+import { isPopulated, type Zone } from '../mm/zone.ts';
+import type { AllocContext } from './alloc-context.ts';
+import { drainAllPages, drainPagesZone } from './drain.ts';
+import { BuddyError } from './errors.ts';
+import { findSuitableFallback, moveFreepagesBlock } from './fallback.ts';
+import { extfragForOrder, fragmentationIndex, unusableFreeIndex } from './frag-index.ts';
+import { freeUnrefPageList } from './free-list-of-pages.ts';
+import { unreserveHighatomicPageblock } from './high-atomic.ts';
+import { assertInvariants } from './invariants.ts';
+import { isolateFreePage, putbackIsolatedPage } from './isolate-free-page.ts';
+import { checkCpu, checkPage, checkUnreferencedList } from './misuse.ts';
+import { prepNewPage } from './new-page.ts';
+import { BuddyState } from './state.ts';
+import type { BuddyHooks, BuddyOptions, CaptureControl, SlowPath } from './types.ts';
+import { wakeAllKswapds, wakeupKswapd } from './wakeup.ts';
+import {
+  zoneWatermarkFast,
+  zoneWatermarkOk,
+  zoneWatermarkOkFree,
+  zoneWatermarkOkSafe,
+} from './watermark.ts';
+import { getPageFromFreelist } from './zone-walk.ts';
+
+/**
+ * The operations that reclaim, compaction and the slow path call, under the kernel's names, and what
+ * they plug in. Zones are named by their id. Users of the allocator want `BuddyAllocator`.
+ */
+export class BuddyOperations {
+  /** What the allocator works on; read it, but change it through the methods. */
+  readonly state: BuddyState;
+  /** Whether all invariants are checked after every call. */
+  protected readonly fullChecks: boolean;
+
+  /**
+   * @param model the machine: its zones, lists and counters
+   * @param options contents, tracing, checks and surroundings
+   */
+  constructor(model: MemoryModel, options: BuddyOptions = {}) {
+    this.state = new BuddyState(model, options);
+    this.fullChecks = options.checks === 'full';
+  }
+
+  /** The machine. */
+  get model(): MemoryModel {
+    return this.state.model;
+  }
+
+  /** The running task. */
+  get task(): TaskContext {
+    return this.state.task;
+  }
+  set task(task: TaskContext) {
+    this.state.task = task;
+  }
+
+  /** Tracepoints, null for none. */
+  get trace(): TraceSink | null {
+    return this.state.trace;
+  }
+  set trace(trace: TraceSink | null) {
+    this.state.trace = trace;
+  }
+
+  /** The kernel's log, null for none. */
+  get log(): LogSink | null {
+    return this.state.log;
+  }
+  set log(log: LogSink | null) {
+    this.state.log = log;
+  }
+
+  /** What takes over when the free lists refuse a request, null for the short form. */
+  get slowPath(): SlowPath | null {
+    return this.state.slowPath;
+  }
+  set slowPath(slowPath: SlowPath | null) {
+    this.state.slowPath = slowPath;
+  }
+
+  /** What is asked of the surroundings. */
+  get hooks(): BuddyHooks {
+    return this.state.hooks;
+  }
+  set hooks(hooks: BuddyHooks) {
+    this.state.hooks = hooks;
+  }
+
+  /** What direct compaction waits for, null for nothing. @kernel current.capture_control (spec buddy 4.3) */
+  get captureControl(): CaptureControl | null {
+    return this.state.captureControl;
+  }
+  set captureControl(control: CaptureControl | null) {
+    this.state.captureControl = control;
+  }
+
+  /**
+   * One walk over the zones of a prepared request.
+   * @param gfp the request's mask
+   * @param order log2 of the number of pages
+   * @param allocFlags bits of `AllocFlag`
+   * @param ac the prepared request
+   * @param cpu the CPU that asks
+   * @returns first page frame of a prepared block, -1 for none
+   * @kernel get_page_from_freelist (spec buddy 4.18)
+   */
+  getPageFromFreelist(
+    gfp: number,
+    order: number,
+    allocFlags: number,
+    ac: AllocContext,
+    cpu: number,
+  ): number {
+    return getPageFromFreelist(this.state, gfp, order, allocFlags, ac, cpu);
+  }
+
+  /**
+   * Whether a zone may give a block: the mark, the reserves, and a block of a fitting order.
+   * @param mark watermark in pages, boost included
+   * @param highestZoneidx highest zone index that the request may use
+   * @param freePages free pages to assume. Default: the cheap reading of the counter
+   * @kernel zone_watermark_ok, __zone_watermark_ok (spec buddy 4.17)
+   */
+  zoneWatermarkOk(
+    zoneId: number,
+    order: number,
+    mark: number,
+    highestZoneidx: number,
+    allocFlags: number,
+    freePages?: number,
+  ): boolean {
+    const zone = this.zone(zoneId);
+    const { state } = this;
+    if (freePages === undefined) {
+      return zoneWatermarkOk(state, zone, order, mark, highestZoneidx, allocFlags);
+    }
+    return zoneWatermarkOkFree(state, zone, order, mark, highestZoneidx, allocFlags, freePages);
+  }
+
+  /**
+   * The check of kswapd: no flags, the exact count of free pages where the cheap one is too far off.
+   * @kernel zone_watermark_ok_safe (spec buddy 4.17)
+   */
+  zoneWatermarkOkSafe(
+    zoneId: number,
+    order: number,
+    mark: number,
+    highestZoneidx: number,
+  ): boolean {
+    return zoneWatermarkOkSafe(this.state, this.zone(zoneId), order, mark, highestZoneidx);
+  }
+
+  /**
+   * The check of the zone walk.
+   * @param gfp the request's mask: `__GFP_ATOMIC` gives a second chance without boost
+   * @kernel zone_watermark_fast (spec buddy 4.17)
+   */
+  zoneWatermarkFast(
+    zoneId: number,
+    order: number,
+    mark: number,
+    highestZoneidx: number,
+    allocFlags: number,
+    gfp: number,
+  ): boolean {
+    const zone = this.zone(zoneId);
+    return zoneWatermarkFast(this.state, zone, order, mark, highestZoneidx, allocFlags, gfp);
+  }
+
+  /**
+   * Frees order-0 pages whose last references were just dropped, in list order.
+   * @throws BuddyError `FOREIGN_PAGE`, `DOUBLE_FREE`, `WRONG_ORDER`, `PAGE_ON_LIST`, `BAD_STATE`;
+   * then none is freed
+   * @kernel free_unref_page_list (spec buddy 4.28)
+   */
+  freeUnrefPageList(pfns: ArrayLike<number>, cpu = 0): void {
+    checkCpu(this.state, cpu);
+    checkUnreferencedList(this.state, pfns);
+    freeUnrefPageList(this.state, pfns, cpu);
+    this.verify();
+  }
+
+  /**
+   * Moves the pages of a CPU's lists to the free lists.
+   * @param cpu the CPU
+   * @param zoneId only of this zone. Default: of all
+   * @kernel drain_local_pages (spec buddy 4.29)
+   */
+  drainLocalPages(cpu = 0, zoneId = -1): void {
+    checkCpu(this.state, cpu);
+    for (const zone of zoneId < 0 ? this.state.zones : [this.zone(zoneId)]) {
+      if (isPopulated(zone)) drainPagesZone(this.state, zone, cpu, cpu);
+    }
+    this.verify();
+  }
+
+  /**
+   * Moves the pages of all CPUs' lists to the free lists; counters move on the calling CPU.
+   * @param cpu the CPU that does it
+   * @param zoneId only of this zone. Default: of all
+   * @kernel drain_all_pages (spec buddy 4.29)
+   */
+  drainAllPages(cpu = 0, zoneId = -1): void {
+    checkCpu(this.state, cpu);
+    drainAllPages(this.state, zoneId < 0 ? null : this.zone(zoneId), cpu);
+    this.verify();
+  }
+
+  /**
+   * Moves the pages of one CPU's lists of one zone to the free lists.
+   * @param owner CPU whose lists are emptied
+   * @param cpu CPU that does it. Default: the owner
+   * @kernel drain_pages_zone (spec buddy 4.29)
+   */
+  drainPagesZone(zoneId: number, owner: number, cpu: number = owner): void {
+    checkCpu(this.state, owner);
+    checkCpu(this.state, cpu);
+    drainPagesZone(this.state, this.zone(zoneId), owner, cpu);
+    this.verify();
+  }
+
+  /**
+   * Gives a pageblock of the HIGHATOMIC reserve back.
+   * @param ac the request that needs it: its zones and its type
+   * @param force also the last pageblock of a zone
+   * @returns whether free pages became available
+   * @kernel unreserve_highatomic_pageblock (spec buddy 4.16)
+   */
+  unreserveHighatomicPageblock(ac: AllocContext, force: boolean): boolean {
+    const freed = unreserveHighatomicPageblock(this.state, ac, force);
+    this.verify();
+    return freed;
+  }
+
+  /**
+   * Takes a whole free block off its list if the zone can spare it. It is then nobody's: prepare it,
+   * split it or put it back.
+   * @param pfn first page frame of a free block of exactly `order`
+   * @returns number of pages, 0 if the zone is too low on memory
+   * @kernel __isolate_free_page (spec buddy 4.34)
+   */
+  isolateFreePage(pfn: number, order: number, cpu = 0): number {
+    return isolateFreePage(this.state, pfn, order, cpu);
+  }
+
+  /**
+   * Puts back what `isolateFreePage` took, or a captured block.
+   * @param migratetype list to put it on
+   * @kernel __putback_isolated_page (spec buddy 4.34)
+   */
+  putbackIsolatedPage(pfn: number, order: number, migratetype: number, cpu = 0): void {
+    putbackIsolatedPage(this.state, pfn, order, migratetype, cpu);
+  }
+
+  /**
+   * Makes a block that is nobody's an allocated one.
+   * @param gfp the request's mask: zeroing, compound page
+   * @param allocFlags bits of `AllocFlag` that it was found with
+   * @kernel prep_new_page (spec buddy 4.21)
+   */
+  prepNewPage(pfn: number, order: number, gfp: number, allocFlags: number): void {
+    prepNewPage(this.state, pfn, order, gfp, allocFlags);
+  }
+
+  /**
+   * Moves the free blocks of a pageblock to the lists of a type; the pageblock keeps its own.
+   * @returns pages moved
+   * @kernel move_freepages_block (spec buddy 4.6)
+   */
+  moveFreepagesBlock(zoneId: number, pfn: number, migratetype: number): number {
+    checkPage(this.state.map, pfn);
+    return moveFreepagesBlock(this.state, this.zone(zoneId), pfn, migratetype);
+  }
+
+  /**
+   * Where a request of a type would look when its own list of an order is empty.
+   * @param onlyStealable only if it could claim the pageblock
+   * @returns a migratetype, -1 for none
+   * @kernel find_suitable_fallback (spec buddy 4.7)
+   */
+  findSuitableFallback(
+    zoneId: number,
+    order: number,
+    migratetype: number,
+    onlyStealable: boolean,
+  ): number {
+    return findSuitableFallback(this.state, zoneId, order, migratetype, onlyStealable);
+  }
+
+  /** Wakes kswapd of a zone's node. @kernel wakeup_kswapd (spec buddy 4.20) */
+  wakeupKswapd(zoneId: number, gfp: number, order: number, highestZoneidx: number): void {
+    wakeupKswapd(this.state, zoneId, gfp, order, highestZoneidx);
+  }
+
+  /** Wakes kswapd of all nodes of a request. @kernel wake_all_kswapds (spec buddy 4.20) */
+  wakeAllKswapds(gfp: number, order: number, ac: AllocContext): void {
+    wakeAllKswapds(this.state, gfp, order, ac);
+  }
+
+  /**
+   * Whether a request of an order would fail for lack of memory (towards 0) or for fragmentation
+   * (towards 1000); -1000 if it would not.
+   * @kernel fragmentation_index (spec buddy 4.36)
+   */
+  fragmentationIndex(zoneId: number, order: number): number {
+    return fragmentationIndex(this.state.areas, this.zone(zoneId).id, order);
+  }
+
+  /** Part of the free memory useless for an order, 1/1000. @kernel unusable_free_index (spec buddy 4.36) */
+  unusableFreeIndex(zoneId: number, order: number): number {
+    return unusableFreeIndex(this.state.areas, this.zone(zoneId).id, order);
+  }
+
+  /** Part of the free memory useless for an order, percent. @kernel extfrag_for_order (spec buddy 4.36) */
+  extfragForOrder(zoneId: number, order: number): number {
+    return extfragForOrder(this.state.areas, this.zone(zoneId).id, order);
+  }
+
+  /** The zone of an id. @throws BuddyError `BAD_REQUEST` */
+  protected zone(zoneId: number): Zone {
+    const zone = this.state.zones[zoneId];
+    if (zone !== undefined) return zone;
+    throw new BuddyError('BAD_REQUEST', `there is no zone ${zoneId}`, { zoneId });
+  }
+
+  /** Checks all invariants if the allocator was made for it. */
+  protected verify(): void {
+    if (this.fullChecks) assertInvariants(this.state);
+  }
+}
