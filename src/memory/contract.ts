@@ -103,6 +103,7 @@ function blockCases(make: Make): ContractCase[] {
     onMemory('fills with zeros what was written', make, (memory) => {
       memory.fill(0, SIZE_BYTES, 0xff);
       memory.fill(PAGE_SIZE, PAGE_SIZE, 0);
+      expectByte(memory, PAGE_SIZE + 9, 0);
       expectByte(memory, PAGE_SIZE - 1, 0xff);
       expectByte(memory, PAGE_SIZE, 0);
       expectByte(memory, 2 * PAGE_SIZE - 1, 0);

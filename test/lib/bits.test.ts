@@ -96,6 +96,13 @@ test('intSqrt is the floor of the root', () => {
   );
 });
 
+test('intSqrt corrects a root that floating point rounded up', () => {
+  const root = 94_906_265;
+  expect(Math.sqrt(root * root - 1)).toBe(root);
+  expect(intSqrt(root * root - 1)).toBe(root - 1);
+  expect(intSqrt(root * root)).toBe(root);
+});
+
 test.each([
   [7, 2, 3],
   [-7, 2, -3],

@@ -49,6 +49,16 @@ describe.each([
   });
 });
 
+test.each([
+  ['ArrayBuffer', arrayBufferMemory(new ArrayBuffer(4098))],
+  ['sparse', sparseMemory(4098)],
+  ['none', noMemory(4098)],
+])('a word that begins inside but ends outside is OUT_OF_RANGE: %s', (_, memory) => {
+  expect(errorOf(() => memory.readU32(4096))).toMatchObject({ code: 'OUT_OF_RANGE' });
+  expect(errorOf(() => memory.writeU32(4096, 1))).toMatchObject({ code: 'OUT_OF_RANGE' });
+  expect(memory.readU8(4097)).toBe(0);
+});
+
 test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, MEMORY_SIZE_MAX + 1])(
   'a size of %s is refused',
   (size) => {
