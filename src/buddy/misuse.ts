@@ -124,6 +124,17 @@ function notAllocated(map: PageMap, pfn: number, order: number): BuddyError {
 }
 
 /**
+ * Checks a block whose last reference was just dropped.
+ * @throws BuddyError as for a free
+ */
+export function checkUnreferenced(state: BuddyState, pfn: number, order: number): void {
+  const { map } = state;
+  checkOrder(order);
+  const error = unreferencedError(map, pfn, order);
+  if (error !== null) throw error;
+}
+
+/**
  * Checks the pages of a list whose last references were just dropped, and marks them so that a page
  * that is on it twice is seen.
  * @throws BuddyError as for a free; then no page is marked
@@ -131,7 +142,7 @@ function notAllocated(map: PageMap, pfn: number, order: number): BuddyError {
 export function checkUnreferencedList(state: BuddyState, pfns: ArrayLike<number>): void {
   const { map } = state;
   for (let i = 0; i < pfns.length; i++) {
-    const error = unreferencedError(map, pfns[i]);
+    const error = unreferencedError(map, pfns[i], 0);
     if (error === null) {
       map.blockState[pfns[i]] = BEING_FREED;
       continue;
@@ -141,7 +152,7 @@ export function checkUnreferencedList(state: BuddyState, pfns: ArrayLike<number>
   }
 }
 
-function unreferencedError(map: PageMap, pfn: number): BuddyError | null {
+function unreferencedError(map: PageMap, pfn: number, order: number): BuddyError | null {
   if (!(pfn < map.endPfn && map.zone[pfn] > 0)) {
     return new BuddyError('FOREIGN_PAGE', `page frame ${pfn} belongs to no zone`, { pfn });
   }
@@ -153,10 +164,11 @@ function unreferencedError(map: PageMap, pfn: number): BuddyError | null {
     const message = `page frame ${hex(pfn)} is still on a list of its user`;
     return new BuddyError('PAGE_ON_LIST', message, { pfn, flags: map.flags[pfn] });
   }
-  if (map.blockState[pfn] === 0x71) return null;
-  if (map.blockState[pfn] === 0 && !insideBlock(map, pfn)) return null;
-  if (allocatedOrder(map, pfn) > 0) return wrongOrder(map, pfn, 0, allocatedOrder(map, pfn));
-  return notAllocated(map, pfn, 0);
+  const handedOut = allocatedOrder(map, pfn);
+  if (handedOut === order) return null;
+  if (handedOut >= 0 || isCompound(map, pfn)) return wrongOrder(map, pfn, order, handedOut);
+  const plain = map.blockState[pfn] === 0 && !insideBlock(map, pfn);
+  return plain && isPlainBlock(map, pfn, order) ? null : notAllocated(map, pfn, order);
 }
 
 /** Whether a page without a state of its own is in the middle of a free or allocated block. */

@@ -7,11 +7,12 @@ import { drainAllPages, drainPagesZone } from './drain.ts';
 import { BuddyError } from './errors.ts';
 import { findSuitableFallback, moveFreepagesBlock } from './fallback.ts';
 import { extfragForOrder, fragmentationIndex, unusableFreeIndex } from './frag-index.ts';
+import { freeThePage } from './free.ts';
 import { freeUnrefPageList } from './free-list-of-pages.ts';
 import { unreserveHighatomicPageblock } from './high-atomic.ts';
 import { assertInvariants } from './invariants.ts';
 import { isolateFreePage, putbackIsolatedPage } from './isolate-free-page.ts';
-import { checkCpu, checkPage, checkUnreferencedList } from './misuse.ts';
+import { checkCpu, checkPage, checkUnreferenced, checkUnreferencedList } from './misuse.ts';
 import { prepNewPage } from './new-page.ts';
 import { BuddyState } from './state.ts';
 import type { BuddyHooks, BuddyOptions, CaptureControl, SlowPath } from './types.ts';
@@ -120,23 +121,34 @@ export class BuddyOperations {
    * Whether a zone may give a block: the mark, the reserves, and a block of a fitting order.
    * @param mark watermark in pages, boost included
    * @param highestZoneidx highest zone index that the request may use
-   * @param freePages free pages to assume. Default: the cheap reading of the counter
-   * @kernel zone_watermark_ok, __zone_watermark_ok (spec buddy 4.17)
+   * @kernel zone_watermark_ok (spec buddy 4.17)
    */
   zoneWatermarkOk(
-    zoneId: number,
+    zone: number | Zone,
     order: number,
     mark: number,
     highestZoneidx: number,
     allocFlags: number,
-    freePages?: number,
   ): boolean {
-    const zone = this.zone(zoneId);
-    const { state } = this;
-    if (freePages === undefined) {
-      return zoneWatermarkOk(state, zone, order, mark, highestZoneidx, allocFlags);
-    }
-    return zoneWatermarkOkFree(state, zone, order, mark, highestZoneidx, allocFlags, freePages);
+    const of = this.zone(zone);
+    return zoneWatermarkOk(this.state, of, order, mark, highestZoneidx, allocFlags);
+  }
+
+  /**
+   * The same with a given number of free pages.
+   * @param freePages free pages to assume
+   * @kernel __zone_watermark_ok (spec buddy 4.17)
+   */
+  watermarkOkWith(
+    zone: number | Zone,
+    order: number,
+    mark: number,
+    highestZoneidx: number,
+    allocFlags: number,
+    freePages: number,
+  ): boolean {
+    const of = this.zone(zone);
+    return zoneWatermarkOkFree(this.state, of, order, mark, highestZoneidx, allocFlags, freePages);
   }
 
   /**
@@ -144,12 +156,12 @@ export class BuddyOperations {
    * @kernel zone_watermark_ok_safe (spec buddy 4.17)
    */
   zoneWatermarkOkSafe(
-    zoneId: number,
+    zone: number | Zone,
     order: number,
     mark: number,
     highestZoneidx: number,
   ): boolean {
-    return zoneWatermarkOkSafe(this.state, this.zone(zoneId), order, mark, highestZoneidx);
+    return zoneWatermarkOkSafe(this.state, this.zone(zone), order, mark, highestZoneidx);
   }
 
   /**
@@ -158,15 +170,15 @@ export class BuddyOperations {
    * @kernel zone_watermark_fast (spec buddy 4.17)
    */
   zoneWatermarkFast(
-    zoneId: number,
+    zone: number | Zone,
     order: number,
     mark: number,
     highestZoneidx: number,
     allocFlags: number,
     gfp: number,
   ): boolean {
-    const zone = this.zone(zoneId);
-    return zoneWatermarkFast(this.state, zone, order, mark, highestZoneidx, allocFlags, gfp);
+    const of = this.zone(zone);
+    return zoneWatermarkFast(this.state, of, order, mark, highestZoneidx, allocFlags, gfp);
   }
 
   /**
@@ -179,6 +191,20 @@ export class BuddyOperations {
     checkCpu(this.state, cpu);
     checkUnreferencedList(this.state, pfns);
     freeUnrefPageList(this.state, pfns, cpu);
+    this.verify();
+  }
+
+  /**
+   * Frees one block whose last reference was just dropped, through the CPU's own list.
+   * @param pfn first page frame
+   * @param order log2 of the number of pages, one that has per-CPU lists
+   * @throws BuddyError `FOREIGN_PAGE`, `DOUBLE_FREE`, `WRONG_ORDER`, `PAGE_ON_LIST`, `BAD_STATE`
+   * @kernel free_unref_page (spec buddy 4.26)
+   */
+  freeUnrefPage(pfn: number, order: number, cpu = 0): void {
+    checkCpu(this.state, cpu);
+    checkUnreferenced(this.state, pfn, order);
+    freeThePage(this.state, pfn, order, cpu);
     this.verify();
   }
 
@@ -225,10 +251,11 @@ export class BuddyOperations {
    * Gives a pageblock of the HIGHATOMIC reserve back.
    * @param ac the request that needs it: its zones and its type
    * @param force also the last pageblock of a zone
+   * @param _cpu the CPU that asks; no counter moves
    * @returns whether free pages became available
    * @kernel unreserve_highatomic_pageblock (spec buddy 4.16)
    */
-  unreserveHighatomicPageblock(ac: AllocContext, force: boolean): boolean {
+  unreserveHighatomicPageblock(ac: AllocContext, force: boolean, _cpu = 0): boolean {
     const freed = unreserveHighatomicPageblock(this.state, ac, force);
     this.verify();
     return freed;
@@ -318,11 +345,12 @@ export class BuddyOperations {
     return extfragForOrder(this.state.areas, this.zone(zoneId).id, order);
   }
 
-  /** The zone of an id. @throws BuddyError `BAD_REQUEST` */
-  protected zone(zoneId: number): Zone {
-    const zone = this.state.zones[zoneId];
-    if (zone !== undefined) return zone;
-    throw new BuddyError('BAD_REQUEST', `there is no zone ${zoneId}`, { zoneId });
+  /** The zone itself, or the zone of an id. @throws BuddyError `BAD_REQUEST` */
+  protected zone(zone: number | Zone): Zone {
+    if (typeof zone !== 'number') return zone;
+    const found = this.state.zones[zone];
+    if (found !== undefined) return found;
+    throw new BuddyError('BAD_REQUEST', `there is no zone ${zone}`, { zoneId: zone });
   }
 
   /** Checks all invariants if the allocator was made for it. */
