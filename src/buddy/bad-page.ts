@@ -1,7 +1,8 @@
 import { hex } from '../lib/units.ts';
+import type { MemoryModel } from '../mm/memory-model.ts';
 import { PAGE_FLAGS_CHECK_AT_FREE, PAGE_FLAGS_MASK, PageFlag, PageMark } from '../mm/page-flags.ts';
+import { formatPage } from '../mm/page-flags-text.ts';
 import { buddyOrder, type PageMap } from '../mm/page-map.ts';
-import { MAX_NR_ZONES } from '../mm/zone-types.ts';
 import type { BuddyState } from './state.ts';
 
 /** Reports in one window of time; further ones are only counted. */
@@ -11,34 +12,6 @@ const WINDOW_SECONDS = 60;
 
 /** What the kernel prints in place of a pointer before its hash key exists: pointers are not modelled. */
 const POINTER = '(____ptrval____)';
-
-/** Names of the page flags in the order in which the kernel prints them (spec memory-model 5.4). */
-const FLAG_NAMES = [
-  'locked',
-  'waiters',
-  'error',
-  'referenced',
-  'uptodate',
-  'dirty',
-  'lru',
-  'active',
-  'workingset',
-  'slab',
-  'owner_priv_1',
-  'arch_1',
-  'reserved',
-  'private',
-  'private_2',
-  'writeback',
-  'head',
-  'mappedtodisk',
-  'reclaim',
-  'swapbacked',
-  'unevictable',
-  'mlocked',
-  'uncached',
-  'hwpoison',
-] as const;
 
 /** How many bad pages were reported, for the limit on reports. */
 export class BadPageReports {
@@ -50,28 +23,16 @@ export class BadPageReports {
   windowEnd = 0;
 }
 
-/**
- * Page flags as the kernel prints them, e.g. `0x4000000001000(reserved|node=0|zone=1)`; the number
- * holds the flags only, since where node and zone lie in it depends on the build.
- * @kernel %pGp (spec memory-model 5.4)
- */
-export function formatPageFlags(map: PageMap, pfn: number): string {
-  const flags = map.flags[pfn] & PAGE_FLAGS_MASK;
-  const names: string[] = FLAG_NAMES.filter((name) => (flags & PageFlag[`PG_${name}`]) !== 0);
-  const zone = map.zone[pfn] - 1;
-  names.push(`node=${Math.floor(zone / MAX_NR_ZONES)}`, `zone=${zone % MAX_NR_ZONES}`);
-  return `${hex(flags)}(${names.join('|')})`;
-}
-
 /** The kernel's description of a page, one line per element. @kernel dump_page (spec buddy 5.9) */
-export function dumpPage(map: PageMap, pfn: number, reason: string): string[] {
+export function dumpPage(model: MemoryModel, pfn: number, reason: string): string[] {
+  const { map } = model;
   const mapcount = buddyOrder(map, pfn) >= 0 ? -128 : map.mapcount[pfn];
   const mapping = (map.flags[pfn] & PageMark.MAPPING) !== 0 ? POINTER : '0000000000000000';
   const index = map.private[pfn] === 0 ? '0' : hex(map.private[pfn] >>> 0);
   const counts = `refcount:${map.refcount[pfn]} mapcount:${mapcount}`;
   return [
     `page:${POINTER} ${counts} mapping:${mapping} index:${index} pfn:${hex(pfn)}`,
-    `flags: ${formatPageFlags(map, pfn)}`,
+    `flags: ${formatPage(model, pfn)}`,
     `page dumped because: ${reason}`,
   ];
 }
@@ -100,7 +61,7 @@ export function badPage(state: BuddyState, pfn: number, reason: string): void {
   if (log !== null) {
     const number = pfn.toString(16).padStart(5, '0');
     log(`BUG: Bad page state in process ${task.comm}  pfn:${number}`);
-    for (const line of dumpPage(state.map, pfn, reason)) log(line);
+    for (const line of dumpPage(model, pfn, reason)) log(line);
   }
   state.map.mapcount[pfn] = 0;
 }

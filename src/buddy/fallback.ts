@@ -1,15 +1,11 @@
 import { multFrac } from '../lib/bits.ts';
 import { MAX_ORDER, NIL } from '../lib/units.ts';
-import { Migratetype, migratetypeIsMergeable } from '../mm/migratetype.ts';
+import { Migratetype } from '../mm/migratetype.ts';
 import { PageFlag, PageMark } from '../mm/page-flags.ts';
-import {
-  buddyOrder,
-  compoundHead,
-  pageblockMigratetype,
-  setPageblockMigratetype,
-} from '../mm/page-map.ts';
+import { buddyOrder, compoundHead, pageblockMigratetype } from '../mm/page-map.ts';
 import { WatermarkIndex, type Zone, zoneSpansPfn } from '../mm/zone.ts';
 import { ZoneFlag } from '../mm/zone-types.ts';
+import { changePageblockMigratetype } from '../mm/zonelist.ts';
 import { AllocFlag } from './alloc-flags.ts';
 import { getPageFromFreeArea, moveToFreeList } from './free-list.ts';
 import type { BuddyState } from './state.ts';
@@ -20,13 +16,6 @@ export const FALLBACKS: readonly (readonly [number, number])[] = [
   [Migratetype.MIGRATE_RECLAIMABLE, Migratetype.MIGRATE_UNMOVABLE],
   [Migratetype.MIGRATE_UNMOVABLE, Migratetype.MIGRATE_MOVABLE],
 ];
-
-/** Gives a pageblock a type; without grouping by mobility mergeable types become UNMOVABLE. @kernel set_pageblock_migratetype (spec buddy 2.2) */
-export function changePageblockType(state: BuddyState, pfn: number, migratetype: number): void {
-  const { map, model } = state;
-  const plain = model.mobilityDisabled && migratetypeIsMergeable(migratetype);
-  setPageblockMigratetype(map, pfn, plain ? Migratetype.MIGRATE_UNMOVABLE : migratetype);
-}
 
 /**
  * Moves all free blocks of a pageblock to the lists of a type, in ascending order to the tails.
@@ -120,7 +109,7 @@ function changePageblockRange(
 ): void {
   const size = 1 << state.pageblockOrder;
   for (let page = pfn; page < pfn + (1 << order); page += size) {
-    changePageblockType(state, page, migratetype);
+    changePageblockMigratetype(state.model, page, migratetype);
   }
 }
 
@@ -140,7 +129,7 @@ function claimWholeBlock(
   if (migratetype === Migratetype.MIGRATE_MOVABLE) alike = movable;
   else if (oldType === Migratetype.MIGRATE_MOVABLE) alike = size - (free + movable);
   if (free + alike >= size >> 1 || state.model.mobilityDisabled) {
-    changePageblockType(state, pfn, migratetype);
+    changePageblockMigratetype(state.model, pfn, migratetype);
   }
   return true;
 }

@@ -2,8 +2,9 @@ import { MAX_ORDER, NIL } from '../lib/units.ts';
 import { Migratetype, migratetypeIsMergeable } from '../mm/migratetype.ts';
 import { pageblockMigratetype } from '../mm/page-map.ts';
 import type { Zone } from '../mm/zone.ts';
+import { changePageblockMigratetype } from '../mm/zonelist.ts';
 import { type AllocContext, nextZoneref } from './alloc-context.ts';
-import { changePageblockType, moveFreepagesBlock } from './fallback.ts';
+import { moveFreepagesBlock } from './fallback.ts';
 import { getPageFromFreeArea } from './free-list.ts';
 import type { BuddyState } from './state.ts';
 
@@ -20,7 +21,7 @@ export function reserveHighatomicPageblock(state: BuddyState, zone: Zone, pfn: n
   if (zone.nrReservedHighatomic >= limit) return;
   if (!migratetypeIsMergeable(pageblockMigratetype(state.map, pfn))) return;
   zone.nrReservedHighatomic += size;
-  changePageblockType(state, pfn, MIGRATE_HIGHATOMIC);
+  changePageblockMigratetype(state.model, pfn, MIGRATE_HIGHATOMIC);
   moveFreepagesBlock(state, zone, pfn, MIGRATE_HIGHATOMIC);
 }
 
@@ -54,7 +55,7 @@ function unreserveInZone(state: BuddyState, zone: Zone, migratetype: number): bo
     if (pageblockMigratetype(state.map, pfn) === MIGRATE_HIGHATOMIC) {
       zone.nrReservedHighatomic -= Math.min(size, zone.nrReservedHighatomic);
     }
-    changePageblockType(state, pfn, migratetype);
+    changePageblockMigratetype(state.model, pfn, migratetype);
     if (moveFreepagesBlock(state, zone, pfn, migratetype) > 0) return true;
   }
   return false;

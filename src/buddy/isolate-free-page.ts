@@ -3,8 +3,8 @@ import { pageblockMigratetype } from '../mm/page-map.ts';
 import { ZoneStatItem } from '../mm/vm-items.ts';
 import { modZoneState } from '../mm/vmstat.ts';
 import { WatermarkIndex } from '../mm/zone.ts';
+import { changePageblockMigratetype } from '../mm/zonelist.ts';
 import { AllocFlag } from './alloc-flags.ts';
-import { changePageblockType } from './fallback.ts';
 import { delPageFromFreeList } from './free-list.ts';
 import { FreePageFlag, freeOnePage } from './merge.ts';
 import type { BuddyState } from './state.ts';
@@ -35,7 +35,7 @@ export function isolateFreePage(
     const size = 1 << state.pageblockOrder;
     for (let page = pfn; page < pfn + (1 << order); page += size) {
       if (migratetypeIsMergeable(pageblockMigratetype(map, page))) {
-        changePageblockType(state, page, Migratetype.MIGRATE_MOVABLE);
+        changePageblockMigratetype(state.model, page, Migratetype.MIGRATE_MOVABLE);
       }
     }
   }

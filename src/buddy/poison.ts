@@ -66,7 +66,7 @@ function report(
   for (let addr = start; addr <= last; addr += 16) {
     log(hexDumpLine(memory, addr, Math.min(16, last - addr + 1)));
   }
-  for (const line of dumpPage(state.map, pfn, 'pagealloc: corrupted page details')) log(line);
+  for (const line of dumpPage(state.model, pfn, 'pagealloc: corrupted page details')) log(line);
 }
 
 function isSingleBit(difference: number): boolean {
