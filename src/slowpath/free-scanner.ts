@@ -1,5 +1,5 @@
 import { Migratetype } from '../mm/migratetype.ts';
-import { buddyOrder, pageblockMigratetype } from '../mm/page-map.ts';
+import { buddyOrder, pageblockMigratetype, setAllocatedOrder } from '../mm/page-map.ts';
 import { zoneEndPfn } from '../mm/zone.ts';
 import type { CompactControl } from './compact-control.ts';
 import type { CompactionContext } from './compaction-context.ts';
@@ -67,12 +67,13 @@ function isTargetBlock(
  * @kernel split_map_pages (spec slowpath-compaction 4.20)
  */
 function splitMapPages(ctx: CompactionContext, cc: CompactControl): void {
-  const { refcount } = ctx.model.map;
+  const { map } = ctx.model;
   for (let block = 0; block < cc.isolatedPfns.length; block++) {
     const start = cc.isolatedPfns[block];
     const end = start + (1 << cc.isolatedOrders[block]);
     for (let pfn = start; pfn < end; pfn++) {
-      refcount[pfn] = 1;
+      map.refcount[pfn] = 1;
+      setAllocatedOrder(map, pfn, 0);
       cc.freepages.push(pfn);
     }
   }
