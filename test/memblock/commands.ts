@@ -24,6 +24,8 @@ export interface WorldOptions {
   readonly movable: boolean;
   readonly growing: boolean;
   readonly bottomUp: boolean;
+  /** Three nodes of memory are there at the start. */
+  readonly populated: boolean;
 }
 
 export const worldOptions: fc.Arbitrary<WorldOptions> = fc.record({
@@ -32,9 +34,11 @@ export const worldOptions: fc.Arbitrary<WorldOptions> = fc.record({
   movable: fc.boolean(),
   growing: fc.boolean(),
   bottomUp: fc.boolean(),
+  populated: fc.boolean(),
 });
 
-export function makeWorld({ max, mirrored, movable, growing, bottomUp }: WorldOptions): World {
+export function makeWorld(world: WorldOptions): World {
+  const { max, mirrored, movable, growing, bottomUp, populated } = world;
   const warnings: string[] = [];
   const options: MemblockOptions = {
     initMemoryRegions: max,
@@ -52,6 +56,11 @@ export function makeWorld({ max, mirrored, movable, growing, bottomUp }: WorldOp
   model.canResize = growing;
   real.setBottomUp(bottomUp);
   model.bottomUp = bottomUp;
+  const third = Math.floor(CELLS / 3) * CELL;
+  for (let node = 0; populated && node < 3; node++) {
+    real.addNode(BigInt(node * third), BigInt(third), node, 0);
+    model.add(model.memory, node * third, third, node, 0);
+  }
   return { real, model, warnings, dead: false };
 }
 
@@ -236,8 +245,12 @@ const trim = fc.constantFrom(2 * CELL, 4 * CELL, 16 * CELL).map((a) =>
     (m) => m.trimMemory(u64(a)),
   ),
 );
+const generousLimit = fc.integer({ min: CELLS / 2, max: CELLS }).map((cells) => cells * CELL);
 const limits = fc
-  .tuple(fc.constantFrom('enforceMemoryLimit', 'memLimitRemoveMap'), cell)
+  .tuple(
+    fc.constantFrom('enforceMemoryLimit', 'memLimitRemoveMap'),
+    fc.oneof(cell, { weight: 3, arbitrary: generousLimit }),
+  )
   .map(([name, limit]) =>
     call(
       name,
@@ -246,7 +259,10 @@ const limits = fc
       (m) => m[name](u64(limit)),
     ),
   );
-const cap = range.map(([b, s]) =>
+const wideRange = fc
+  .tuple(fc.integer({ min: 0, max: 20 }), fc.integer({ min: CELLS / 2, max: CELLS }))
+  .map(([base, cells]): [number, number] => [base * CELL, cells * CELL]);
+const cap = fc.oneof(range, { weight: 3, arbitrary: wideRange }).map(([b, s]) =>
   call(
     'capMemoryRange',
     [b, s],
@@ -389,7 +405,10 @@ export const families: readonly fc.Arbitrary<Call>[] = [
   limits,
   cap,
   allocRangeNid,
+  allocRangeNid,
   physAlloc,
+  physAlloc,
+  allocVirtual,
   allocVirtual,
   freeRanges,
   queries,
