@@ -69,4 +69,6 @@ export const PageMark = {
   MAPPING_MOVABLE: 0x4000000,
   /** Obtained with ALLOC_NO_WATERMARKS. */
   PFMEMALLOC: 0x8000000,
+  /** `mapping` is marked unevictable: ramfs, SHM_LOCK (the kernel's AS_UNEVICTABLE). */
+  MAPPING_UNEVICTABLE: 0x10000000,
 } as const;

@@ -1,4 +1,5 @@
 import type { CompactionTrace, OomTrace } from './trace-compaction.ts';
+import type { VmscanTrace } from './trace-vmscan.ts';
 
 /**
  * Tracepoints of the page allocator (system `kmem`). Page frames are numbers, -1 for none; masks and
@@ -61,7 +62,9 @@ export interface KmemSlabTrace {
  * Where a machine's tracepoints go. All methods are optional; with no sink attached a tracepoint
  * costs one comparison with null. Each family of tracepoints is an interface of its own.
  */
-export type TraceSink = Partial<KmemPageTrace & KmemSlabTrace & CompactionTrace & OomTrace>;
+export type TraceSink = Partial<
+  KmemPageTrace & KmemSlabTrace & VmscanTrace & CompactionTrace & OomTrace
+>;
 
 /** Where the kernel's log lines go, one line per call, without time stamp and level. */
 export type LogSink = (line: string) => void;

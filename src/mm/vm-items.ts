@@ -124,6 +124,10 @@ export const NodeStatItem: Readonly<Record<NodeStatName, number>> = indexByName(
 
 /** Names of the VM events that the model counts, in `/proc/vmstat` order, by item. */
 export const VM_EVENT_NAMES = [
+  'pgpgin',
+  'pgpgout',
+  'pswpin',
+  'pswpout',
   'pgalloc_dma',
   'pgalloc_dma32',
   'pgalloc_normal',
