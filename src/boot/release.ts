@@ -1,0 +1,28 @@
+import type { FreePageSink } from '../memblock/types.ts';
+import { reserveBootmemRegion, resetManagedPages } from '../mm/boot-pages.ts';
+import type { MemoryModel } from '../mm/memory-model.ts';
+
+/** What the release asks of the page allocator. */
+export interface BootPageAllocator {
+  /** Takes a block of boot memory. @kernel __free_pages_core */
+  freePagesCore(pfn: number, order: number): void;
+}
+
+/**
+ * Where memblock hands over: marks reserved pages in the model, and gives the rest to the page
+ * allocator, but for pages whose initialisation was deferred.
+ * @kernel memblock_free_all (spec memory-model 4.9)
+ */
+export function freePageSink(model: MemoryModel, buddy: BootPageAllocator): FreePageSink {
+  return {
+    resetManagedPages: () => resetManagedPages(model),
+    reservePages: (startPfn, endPfn) => reserveBootmemRegion(model, startPfn, endPfn),
+    addTotalramPages: (pages) => {
+      model.totalramPages += pages;
+    },
+    freePages: (pfn, order) => {
+      // Free RAM without a zone was left for later.
+      if (model.map.zone[pfn] !== 0) buddy.freePagesCore(pfn, order);
+    },
+  };
+}

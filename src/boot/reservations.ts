@@ -1,0 +1,107 @@
+import type { BiosDataArea } from '../e820/early-reserve.ts';
+import type { AddressRange } from '../e820/types.ts';
+
+/** Sizes of the parts of the kernel image in KiB, as the `Memory:` line shows them. */
+export interface ImageSizes {
+  /** Code. */
+  readonly kernelCode: number;
+  /** Writable data. */
+  readonly rwdata: number;
+  /** Read-only data. */
+  readonly rodata: number;
+  /** Parts that are freed after boot. */
+  readonly init: number;
+  /** Zero-filled data. */
+  readonly bss: number;
+}
+
+/** Something that boot code allocates from memblock and keeps. */
+export interface BootAllocation {
+  /** What it is for. */
+  readonly what: string;
+  /** Length in bytes. */
+  readonly size: bigint;
+  /** Alignment in bytes, a power of two. */
+  readonly align: bigint;
+  /** Lowest address that may be taken. Default 0. */
+  readonly minAddr?: bigint;
+}
+
+/**
+ * What the kernel takes for itself before it hands memory to the page allocator. These amounts
+ * depend on the build and the firmware, so a user replaces them by those of the machine at hand; the
+ * order in which they are taken is the kernel's.
+ */
+export interface ReservationProfile {
+  /** Kernel image from `_text` on, with the brk area. */
+  readonly kernelImage: AddressRange;
+  /** Sizes of its parts. */
+  readonly imageSizes: ImageSizes;
+  /** The BIOS data area of a PC, which tells where its region below 1 MiB starts; null for none. */
+  readonly bios: BiosDataArea | null;
+  /** Initial RAM disk; null for none. */
+  readonly initrd: AddressRange | null;
+  /** Tables of the firmware that the kernel keeps (ACPI and the like). */
+  readonly firmware: readonly AddressRange[];
+  /** Page tables of the direct mapping that do not fit the image: number of pages. */
+  readonly directMapPages: number;
+  /** Length of a node's `pg_data_t` in bytes. */
+  readonly nodeDataBytes: bigint;
+  /** Whether the page map and its tables are taken (64 bytes per page frame of present sections). */
+  readonly pageMap: boolean;
+  /** Bytes of the per-CPU area of each CPU, static and reserved part; 0 for none. */
+  readonly percpuBytes: bigint;
+  /** Whether the large hash tables of the file system caches are taken. */
+  readonly largeHashes: boolean;
+  /** What else boot code keeps, before the per-CPU areas. */
+  readonly beforePercpu: readonly BootAllocation[];
+  /** What else boot code keeps, after them. */
+  readonly afterPercpu: readonly BootAllocation[];
+  /** What else boot code keeps, after the hash tables. */
+  readonly afterHashes: readonly BootAllocation[];
+  /** Bytes of the bounce buffer below 4 GiB that machines with RAM above it get; 0 for none. */
+  readonly swiotlbBytes: bigint;
+}
+
+/**
+ * The defaults: a small 6.1 kernel on a PC without initial RAM disk, loaded at 16 MiB, as the
+ * recordings have it.
+ */
+export function defaultReservations(): ReservationProfile {
+  return {
+    kernelImage: { start: 0x100_0000n, end: 0x280_6000n },
+    imageSizes: { kernelCode: 6146, rwdata: 954, rodata: 932, init: 804, bss: 11180 },
+    bios: { baseMemoryK: 639, ebdaSegment: 0x9fc0 },
+    initrd: null,
+    firmware: [],
+    directMapPages: 0,
+    nodeDataBytes: 0x4000n,
+    pageMap: true,
+    percpuBytes: 0x2_f000n,
+    largeHashes: true,
+    beforePercpu: [{ what: 'command lines', size: 0x80n, align: 64n }],
+    afterPercpu: [
+      { what: 'per-CPU tables', size: 0x700n, align: 64n },
+      { what: 'per-CPU page tables', size: 0x2000n, align: 4096n },
+    ],
+    afterHashes: [{ what: 'boot page', size: 0x1000n, align: 4096n }],
+    swiotlbBytes: 64n << 20n,
+  };
+}
+
+/** A profile that reserves nothing but page 0 and what lies below 1 MiB. */
+export function noReservations(): ReservationProfile {
+  return {
+    ...defaultReservations(),
+    kernelImage: { start: 0n, end: 0n },
+    bios: null,
+    nodeDataBytes: 0n,
+    pageMap: false,
+    percpuBytes: 0n,
+    largeHashes: false,
+    beforePercpu: [],
+    afterPercpu: [],
+    afterHashes: [],
+    swiotlbBytes: 0n,
+  };
+}

@@ -1,0 +1,248 @@
+import { bootAllocAll } from './boot/boot-alloc.ts';
+import { buildModel, buildZonelists, isDeferred } from './boot/build-model.ts';
+import {
+  applyLateParams,
+  type BootParams,
+  bootParamHandlers,
+  defaultBootParams,
+} from './boot/command-line.ts';
+import { checkBackend, earlyMemory } from './boot/early-memory.ts';
+import { type FinishOptions, finishBoot } from './boot/finish-boot.ts';
+import { reserveLargeHashes } from './boot/large-hashes.ts';
+import { BootLog } from './boot/log.ts';
+import { endPfnOfRegions, layoutFromRegions, memblockFromRegions } from './boot/memblock-input.ts';
+import { findDmaReserve, memoryRanges, ramBytesIn } from './boot/memblock-ranges.ts';
+import { dummyNumaLayout, firmwareNumaLayout, type NumaLayout } from './boot/numa.ts';
+import { emulateNodes } from './boot/numa-emulation.ts';
+import { reservePercpuAreas } from './boot/percpu-areas.ts';
+import { registerNodes } from './boot/register-nodes.ts';
+import { defaultReservations, type ReservationProfile } from './boot/reservations.ts';
+import { reserveSparseMemmap } from './boot/sparse-memmap.ts';
+import { reserveSwiotlb } from './boot/swiotlb.ts';
+import type { BootOptions, MachineOptions, MemblockBootOptions } from './boot/types.ts';
+import { BuddyAllocator } from './buddy/allocator.ts';
+import { parseEarlyParams } from './e820/early-param.ts';
+import { createIomem } from './e820/resource.ts';
+import { type E820Finish, type E820Setup, finishE820Setup } from './e820/setup.ts';
+import { LogLevel, type LogLine } from './e820/types.ts';
+import { checkInteger } from './lib/errors.ts';
+import type { Memblock } from './memblock/memblock.ts';
+import type { PhysicalMemory } from './memory/types.ts';
+import type { MemoryModel } from './mm/memory-model.ts';
+import { defaultTask, type TaskContext } from './mm/task.ts';
+
+/** CPUs that a machine can have. @kernel NR_CPUS */
+const CPUS_MAX = 4096;
+/** Physical address bits of the CPU. */
+const PHYS_BITS = 46;
+const PAGE_BYTES = 4096n;
+
+/** What the firmware map became: tables, resources, ranges that hibernation leaves out. */
+export interface MachineE820 {
+  /** The three tables and the ends of RAM, with the log of their set-up. */
+  readonly setup: E820Setup;
+  /** Resources, firmware map, nosave regions and the gap for PCI devices. */
+  readonly finish: E820Finish;
+}
+
+/**
+ * A booted machine: one memory model and the allocators that work on it, introduced to each other.
+ * Two machines share nothing.
+ */
+export class Machine {
+  /** Page map, nodes, zones, free lists, per-CPU lists, counters, tunables. */
+  readonly model: MemoryModel;
+  /** The page allocator. */
+  readonly buddy: BuddyAllocator;
+  /** Boot memory, as it was handed over. */
+  readonly memblock: Memblock;
+  /** The firmware map; null for a machine that was booted from regions. */
+  readonly e820: MachineE820 | null;
+  /** Storage for the contents of pages, null when they are not modelled. */
+  readonly memory: PhysicalMemory | null;
+  /** The running task; the host changes it between calls. */
+  readonly task: TaskContext;
+  /** The kernel log of the boot, in order. */
+  readonly log: readonly LogLine[];
+  /** Pages that requests could have, by the estimate that the `Built ... zonelists` line shows. */
+  readonly totalPages: number;
+
+  /** @internal Machines come from `boot` and `bootFromMemblock`. */
+  constructor(parts: Omit<Machine, 'dmesg'>) {
+    this.model = parts.model;
+    this.buddy = parts.buddy;
+    this.memblock = parts.memblock;
+    this.e820 = parts.e820;
+    this.memory = parts.memory;
+    this.task = parts.task;
+    this.log = parts.log;
+    this.totalPages = parts.totalPages;
+  }
+
+  /**
+   * The kernel log of the boot as text.
+   * @param maxLevel highest level shown: 6 without debug lines (default), 7 with them
+   */
+  dmesg(maxLevel: number = LogLevel.INFO): string[] {
+    return this.log.filter(({ level }) => level <= maxLevel).map(({ text }) => text);
+  }
+}
+
+/**
+ * Boots a machine from its firmware map, as Linux 6.1 does: E820, memblock, nodes, zones, page map,
+ * zonelists, release into the free lists, per-CPU lists, watermarks.
+ * @param options the map and what else is known of the machine
+ * @throws E820Error for a map that cannot be read or that the kernel refuses (`NO_RAM`,
+ * `INVALID_USER_MAP`, ...), BootError for a machine that cannot boot, ArgumentError for numbers that
+ * make no sense; nothing is left behind then
+ * @kernel start_kernel (spec memory-model 4.0)
+ * @example
+ * ```ts
+ * const machine = boot({ e820: 'BIOS-e820: [mem 0x0000000000100000-0x0000000007fdffff] usable' });
+ * machine.buddy.allocPages(0xcc0, 0);
+ * ```
+ */
+export function boot(options: BootOptions): Machine {
+  const cpus = options.cpus ?? 1;
+  checkInteger('cpus', cpus, 1, CPUS_MAX);
+  const log = new BootLog(options.log ?? null);
+  const profile: ReservationProfile = { ...defaultReservations(), ...options.reservations };
+  const { e820, memblock, params } = earlyMemory(options, profile, log);
+  const { maxPfn } = e820.state;
+  const endAddr = BigInt(maxPfn) * PAGE_BYTES;
+  const layout = numaLayout(options, params, memblock, endAddr, cpus, log);
+  registerNodes(memblock, layout, profile.nodeDataBytes, log);
+  const dmaReserve = findDmaReserve(memblock);
+  if (profile.pageMap) reserveSparseMemmap(memblock, memoryRanges(memblock));
+  const shape = { layout, maxLowPfn: maxPfn, dmaReserve };
+  const model = buildModel(memblock, shape, params, options, log);
+  const finish = finishE820(e820, memblock, log);
+  const totalPages = reserveLate(model, memblock, layout, profile, params, log);
+  reserveSwiotlb(memblock, maxPfn, params.swiotlbBytes ?? profile.swiotlbBytes);
+  const parts = { model, memblock, e820: { setup: e820, finish }, totalPages };
+  const { imageSizes } = profile;
+  return start(parts, params, options, { maxLowPfn: maxPfn, imageSizes }, log);
+}
+
+/**
+ * Boots a machine from its memblock regions as they are just before the release, when nothing else is
+ * known of it: nodes, zones, page map, zonelists, release into the free lists, per-CPU lists,
+ * watermarks.
+ * @param options the regions and what else is known of the machine
+ * @throws BootError for a machine that cannot boot, ArgumentError for numbers that make no sense;
+ * nothing is left behind then
+ * @kernel paging_init, memblock_free_all (spec memory-model 4.1 to 4.14)
+ */
+export function bootFromMemblock(options: MemblockBootOptions): Machine {
+  checkInteger('cpus', options.cpuNode?.length ?? options.cpus ?? 1, 1, CPUS_MAX);
+  const log = new BootLog(options.log ?? null);
+  const params = defaultBootParams();
+  parseEarlyParams(options.cmdline ?? '', bootParamHandlers(params), log.add);
+  applyLateParams(params, options.cmdline ?? '');
+  const memblock = memblockFromRegions(options, params, log);
+  const layout = layoutFromRegions(options, memblock);
+  const maxLowPfn = options.maxLowPfn ?? endPfnOfRegions(memblock);
+  checkInteger('maxLowPfn', maxLowPfn, 0, Number.MAX_SAFE_INTEGER);
+  if (options.memory !== undefined) checkBackend(options.memory, endPfnOfRegions(memblock));
+  const named = new Set([...layout.cpuNode, ...memoryRanges(memblock).map(({ node }) => node)]);
+  const isPossible = (node: number) => named.has(node);
+  const shape = { layout, isPossible, maxLowPfn, dmaReserve: options.dmaReserve };
+  const model = buildModel(memblock, shape, params, options, log);
+  const totalPages = buildZonelists(model, params, log);
+  const parts = { model, memblock, e820: null, totalPages };
+  const { imageSizes = defaultReservations().imageSizes } = options;
+  return start(parts, params, options, { maxLowPfn, imageSizes }, log);
+}
+
+/** Nodes by firmware, or one for all; cut into emulated ones if the command line says so. */
+function numaLayout(
+  options: BootOptions,
+  params: BootParams,
+  memblock: Memblock,
+  endAddr: bigint,
+  cpus: number,
+  log: BootLog,
+): NumaLayout {
+  const { nodes, distance } = options;
+  const layout =
+    nodes === undefined || params.numaOff
+      ? dummyNumaLayout(endAddr, cpus, log)
+      : firmwareNumaLayout(nodes, distance, endAddr, cpus, log);
+  if (params.numaFake === null) return layout;
+  const ramIn = (start: bigint, end: bigint) => ramBytesIn(memblock, start, end);
+  return emulateNodes(layout, params.numaFake, ramIn, log);
+}
+
+/** Resources, nosave regions and the gap for PCI devices. (spec e820 4.22 step 32) */
+function finishE820(e820: E820Setup, memblock: Memblock, log: BootLog): E820Finish {
+  const finish = finishE820Setup(e820.state, {
+    iomem: createIomem(PHYS_BITS),
+    alloc: (size, align) => {
+      memblock.alloc(size, align);
+    },
+  });
+  for (const line of finish.log) log.add(line);
+  return finish;
+}
+
+/** What is reserved between zones and release. Returns the estimate of the `Built` line. */
+function reserveLate(
+  model: MemoryModel,
+  memblock: Memblock,
+  layout: NumaLayout,
+  profile: ReservationProfile,
+  params: BootParams,
+  log: BootLog,
+): number {
+  bootAllocAll(memblock, profile.beforePercpu);
+  reservePercpuAreas(memblock, layout.earlyCpuNode, profile.percpuBytes);
+  bootAllocAll(memblock, profile.afterPercpu);
+  const totalPages = buildZonelists(model, params, log);
+  if (profile.largeHashes) reserveLargeHashes(memblock, totalPages);
+  bootAllocAll(memblock, profile.afterHashes);
+  return totalPages;
+}
+
+type StartParts = Pick<Machine, 'model' | 'memblock' | 'e820' | 'totalPages'>;
+
+/** Introduces the allocators to each other and releases memory to the page allocator. */
+function start(
+  parts: StartParts,
+  params: BootParams,
+  options: MachineOptions,
+  shape: Pick<FinishOptions, 'maxLowPfn' | 'imageSizes'>,
+  log: BootLog,
+): Machine {
+  const task = options.task ?? defaultTask();
+  const memory = options.memory ?? null;
+  const { random, trace, checks } = options;
+  const shuffle = params.shuffle && random !== undefined ? random : null;
+  const thp = options.thp === null ? null : (params.thp ?? options.thp ?? 'madvise');
+  const buddy = new BuddyAllocator(parts.model, {
+    task,
+    log: log.warning,
+    thp: thp !== null,
+    initOnAlloc: params.initOnAlloc,
+    initOnFree: params.initOnFree,
+    pagePoison: params.pagePoison,
+    ...(memory && { memory }),
+    ...(trace && { trace }),
+    ...(checks && { checks }),
+    ...(shuffle && { shuffle }),
+  });
+  finishBoot(
+    parts.model,
+    parts.memblock,
+    buddy,
+    {
+      ...shape,
+      vmallocPages: options.vmallocPages === true,
+      autoInit: { alloc: params.initOnAlloc, free: params.initOnFree },
+      deferred: isDeferred(params, options),
+      shuffle,
+      thp,
+    },
+    log,
+  );
+  return new Machine({ ...parts, buddy, memory, task, log: log.lines });
+}
