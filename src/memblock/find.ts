@@ -71,6 +71,8 @@ function findTopDown(
       const gapEnd = b < holes.length ? holes[b].base : PHYS_ADDR_MAX;
       if (gapEnd <= entry.base) break;
       const gapStart = b === 0 ? 0n : holes[b - 1].end;
+      // Most gaps of a fragmented machine are too small: the cheapest test comes first.
+      if (gapEnd - gapStart < size) continue;
       const low = clamp(max64(entry.base, gapStart), start, end);
       const high = clamp(min64(entry.end, gapEnd), start, end);
       if (high < size) continue;
@@ -105,6 +107,7 @@ function findBottomUp(
       const gapStart = b === 0 ? 0n : holes[b - 1].end;
       if (gapStart >= entry.end) break;
       const gapEnd = b < holes.length ? holes[b].base : PHYS_ADDR_MAX;
+      if (gapEnd - gapStart < size) continue;
       const low = clamp(max64(entry.base, gapStart), start, end);
       const high = clamp(min64(entry.end, gapEnd), start, end);
       const candidate = roundUp(low, align);
