@@ -198,7 +198,8 @@ function reserveLate(
   reservePercpuAreas(memblock, layout.earlyCpuNode, profile.percpuBytes);
   bootAllocAll(memblock, profile.afterPercpu);
   const totalPages = buildZonelists(model, params, log);
-  if (profile.largeHashes) reserveLargeHashes(memblock, totalPages);
+  const nodes = model.nodes.filter((node) => node.presentPages > 0).length;
+  if (profile.largeHashes) reserveLargeHashes(memblock, totalPages, nodes);
   bootAllocAll(memblock, profile.afterHashes);
   return totalPages;
 }

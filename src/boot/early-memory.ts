@@ -12,6 +12,7 @@ import {
   bootParamHandlers,
   defaultBootParams,
 } from './command-line.ts';
+import { directMapPages } from './direct-map.ts';
 import { BootError } from './errors.ts';
 import type { BootLog } from './log.ts';
 import type { ReservationProfile } from './reservations.ts';
@@ -129,7 +130,8 @@ function reserveEarly(memblock: Memblock, options: BootOptions, profile: Reserva
 function mapMemory(memblock: Memblock, profile: ReservationProfile, endAddr: bigint): void {
   const probe = memblock.physAllocRange(PMD_BYTES, PMD_BYTES, ISA_END_ADDRESS, endAddr);
   if (probe !== null) memblock.physFree(probe, PMD_BYTES);
-  for (let page = 0; page < profile.directMapPages; page++) {
+  const pages = profile.directMapPages ?? directMapPages(memblock);
+  for (let page = 0; page < pages; page++) {
     memblock.physAllocRange(PAGE_BYTES, PAGE_BYTES, ISA_END_ADDRESS, endAddr);
   }
   memblock.setCurrentLimit(endAddr);

@@ -14,11 +14,14 @@ const TABLES = [
 ] as const;
 
 /**
- * Takes the hash tables of the file system caches, sized by memory.
+ * Takes the hash tables of the file system caches, sized by memory. With memory on more than one
+ * node they are spread over the nodes, and come from vmalloc later.
  * @param totalPages the estimate that the `Built ... zonelists` line shows
+ * @param nodes number of nodes with memory
  * @kernel alloc_large_system_hash
  */
-export function reserveLargeHashes(memblock: Memblock, totalPages: number): void {
+export function reserveLargeHashes(memblock: Memblock, totalPages: number, nodes: number): void {
+  if (nodes > 1) return;
   for (const { what, bytesPerEntry } of TABLES) {
     const size = BigInt(hashEntries(totalPages, bytesPerEntry) * ENTRY_BYTES);
     bootAlloc(memblock, { what, size, align: SMP_CACHE_BYTES });

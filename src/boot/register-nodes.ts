@@ -1,11 +1,10 @@
-import { MEMBLOCK_ALLOC_ANYWHERE } from '../memblock/constants.ts';
+import { MEMBLOCK_ALLOC_ACCESSIBLE, MEMBLOCK_ALLOC_ANYWHERE } from '../memblock/constants.ts';
 import type { Memblock } from '../memblock/memblock.ts';
 import { BootError } from './errors.ts';
 import type { BootLog } from './log.ts';
 import { regionsOf } from './memblock-ranges.ts';
 import { formatShort, type NodeBlock, type NumaLayout } from './numa.ts';
 
-/** Difference below which RAM without a node is no error. */
 const PAGE_BYTES = 4096n;
 
 /**
@@ -30,6 +29,7 @@ export function registerNodes(
     if (hotplug) memblock.markHotplug(start, end - start);
   }
   memblock.setBottomUp(false);
+  reserveDistances(memblock, layout, nodeDataBytes);
   for (const { start, end, node } of layout.blocks) {
     memblock.setNode(start, end - start, 'memory', node);
   }
@@ -43,6 +43,13 @@ export function registerNodes(
     }
   }
   memblock.dumpAll();
+}
+
+/** The table of distances, one byte each, if there is one. @kernel numa_alloc_distance */
+function reserveDistances(memblock: Memblock, layout: NumaLayout, nodeDataBytes: bigint): void {
+  if (layout.distance === undefined || nodeDataBytes === 0n) return;
+  const size = BigInt(layout.nodeCount * layout.nodeCount);
+  memblock.physAllocRange(size, PAGE_BYTES, 0n, MEMBLOCK_ALLOC_ACCESSIBLE);
 }
 
 /** RAM that no block covers would belong to no node. */

@@ -43,8 +43,11 @@ export interface ReservationProfile {
   readonly initrd: AddressRange | null;
   /** Tables of the firmware that the kernel keeps (ACPI and the like). */
   readonly firmware: readonly AddressRange[];
-  /** Page tables of the direct mapping that do not fit the image: number of pages. */
-  readonly directMapPages: number;
+  /**
+   * Page tables of the direct mapping that do not fit the image, in pages; null to have them counted
+   * for a CPU without 1 GiB pages.
+   */
+  readonly directMapPages: number | null;
   /** Length of a node's `pg_data_t` in bytes. */
   readonly nodeDataBytes: bigint;
   /** Whether the page map and its tables are taken (64 bytes per page frame of present sections). */
@@ -74,7 +77,7 @@ export function defaultReservations(): ReservationProfile {
     bios: { baseMemoryK: 639, ebdaSegment: 0x9fc0 },
     initrd: null,
     firmware: [],
-    directMapPages: 0,
+    directMapPages: null,
     nodeDataBytes: 0x4000n,
     pageMap: true,
     percpuBytes: 0x2_f000n,
@@ -82,9 +85,13 @@ export function defaultReservations(): ReservationProfile {
     beforePercpu: [{ what: 'command lines', size: 0x80n, align: 64n }],
     afterPercpu: [
       { what: 'per-CPU tables', size: 0x700n, align: 64n },
-      { what: 'per-CPU page tables', size: 0x2000n, align: 4096n },
+      { what: 'per-CPU pages', size: 0x2000n, align: 4096n },
+      { what: 'log index', size: 8n, align: 64n },
     ],
-    afterHashes: [{ what: 'boot page', size: 0x1000n, align: 4096n }],
+    afterHashes: [
+      { what: 'small hash tables', size: 0x400n, align: 64n },
+      { what: 'boot page', size: 0x1000n, align: 4096n },
+    ],
     swiotlbBytes: 64n << 20n,
   };
 }
@@ -93,6 +100,7 @@ export function defaultReservations(): ReservationProfile {
 export function noReservations(): ReservationProfile {
   return {
     ...defaultReservations(),
+    directMapPages: 0,
     kernelImage: { start: 0n, end: 0n },
     bios: null,
     nodeDataBytes: 0n,
