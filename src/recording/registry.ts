@@ -1,7 +1,14 @@
+import { replayBuddy } from './buddy.ts';
+import { replayE820 } from './e820.ts';
+import { replayMemblock } from './memblock.ts';
 import type { Replayer } from './types.ts';
 
 /** Who replays what. A kind that is not here is not supported (yet). */
-const REPLAYERS: ReadonlyMap<string, Replayer> = new Map<string, Replayer>([]);
+const REPLAYERS: ReadonlyMap<string, Replayer> = new Map<string, Replayer>([
+  ['buddy', replayBuddy],
+  ['e820', replayE820],
+  ['memblock', replayMemblock],
+]);
 
 /** The kinds of recordings that can be replayed, in alphabetical order. */
 export function supportedKinds(): string[] {
