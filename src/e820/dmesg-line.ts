@@ -41,6 +41,8 @@ const CANDIDATES: readonly string[] = [
   ' - 0',
   ': [mem',
   'usable',
+  '] reserved',
+  '] ACPI ',
 ];
 
 const SYSLOG_PREFIX = /^(?:.*? )?kernel: /;
@@ -53,11 +55,11 @@ const ENTRY_OLD = new RegExp(`^(${WHO}): ([0-9a-f]{16}) - ([0-9a-f]{16}) \\((.+)
 const STARTS_AS_ENTRY = new RegExp(`^(?:${WHO}): (?:\\[|[0-9a-f]{4})`);
 const EDIT = /^e820: (update|remove) \[mem 0x([0-9a-f]{8,16})-0x([0-9a-f]{8,16})\](?: (.+))?$/;
 const LAST_PFN = /^last_pfn = 0x([0-9a-f]+) max_arch_pfn = 0x([0-9a-f]+)$/;
-const COMMAND_LINE = /^(?:Kernel command|Command) line: (.*)$/;
+const COMMAND_LINE = /^(?:Kernel command|Command) line:(?: (.*))?$/;
 
 /** A map line somewhere behind other text, or one that lost its beginning. */
 const HIDDEN_ENTRY =
-  /BIOS-(?:e820|e801|88): (?:\[mem|[0-9a-f]{16})|-0x[0-9a-f]{8,16}\] (?:usable|reserved|ACPI (?:data|NVS)|unusable|soft reserved|persistent \(type \d+\)|type \d+)$/;
+  /BIOS-(?:e820|e801|88): (?:\[mem|[0-9a-f]{16})|[0-9a-f]{4}\] (?:usable|reserved|ACPI (?:data|NVS)|unusable|soft reserved|persistent \(type \d+\)|type \d+)$/;
 
 /**
  * Understands one line of a kernel log (spec e820 5.3): text of 6.1, and that of older kernels where
@@ -82,7 +84,7 @@ export function parseDmesgLine(line: string, number: number): DmesgRecord | null
   if (text === '.text .data .bss are not marked as E820_TYPE_RAM!') return { kind: 'kernelRange' };
   if (text.startsWith('update e820_table_kexec for ')) return { kind: 'kexec' };
   const commandLine = COMMAND_LINE.exec(text);
-  if (commandLine !== null) return { kind: 'commandLine', text: commandLine[1] };
+  if (commandLine !== null) return { kind: 'commandLine', text: commandLine[1] ?? '' };
   if (isTorn(text, plain)) throw torn(line, number);
   return null;
 }

@@ -179,7 +179,7 @@ function isTar(text: string): boolean {
 function untar(archive: string): Record<string, string> {
   const files: Record<string, string> = {};
   let at = 0;
-  while (at + TAR_BLOCK <= archive.length && archive[at] !== '\0') {
+  while (at < archive.length && archive[at] !== '\0') {
     const field = (offset: number, length: number): string =>
       archive.slice(at + offset, at + offset + length).split('\0', 1)[0];
     const name = field(0, 100);
@@ -188,7 +188,7 @@ function untar(archive: string): Record<string, string> {
     const size = Number.parseInt(field(124, 12), 8) || 0;
     const kind = archive[at + 156];
     const content = archive.slice(at + TAR_BLOCK, at + TAR_BLOCK + size);
-    if (content.length < size) throw badListing(path, name, 'is cut off');
+    if (at + TAR_BLOCK + size > archive.length) throw badListing(path, name, 'is cut off');
     // sysfs claims a size of one page for every file, so tar pads the text with zero bytes.
     if (kind === '0' || kind === '\0') files[path] = content.split('\0', 1)[0];
     at += TAR_BLOCK + Math.ceil(size / TAR_BLOCK) * TAR_BLOCK;

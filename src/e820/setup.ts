@@ -9,7 +9,16 @@ import type { Resource } from './resource.ts';
 import { e820ReserveSetupData, parseSetupData } from './setup-data.ts';
 import { createE820State, type E820State, type E820StateOptions } from './state.ts';
 import { e820AddKernelRange, trimBiosRange } from './trim.ts';
-import type { AddressRange, E820Firmware, LogLine, LogSink, SetupDataNode } from './types.ts';
+import {
+  type AddressRange,
+  type E820Firmware,
+  type E820Table,
+  E820Type,
+  type LogLine,
+  type LogSink,
+  type SetupDataNode,
+} from './types.ts';
+import { entryEnd, pfnDown, pfnUp } from './u64.ts';
 import { e820EarlyParams, e820FinishEarlyParams, INVALID_USER_MAP } from './user-map.ts';
 
 /** An edit that a platform makes at one step of the set-up, with the operations of this module. */
@@ -84,13 +93,26 @@ export function setupE820(options: E820SetupOptions): E820Setup {
   trimBiosRange(state, log);
   options.gartHook?.(state, log);
   findEndsOfRam(state, options.mtrrHook, log);
-  if (state.maxPfn === 0) {
+  if (state.maxPfn === 0 || !holdsWholePage(state.table)) {
     throw new E820Error('NO_RAM', 'the map holds not one whole page of RAM', {
       value: state.table.entries,
       log: lines,
     });
   }
   return { state, log: lines, setupData: parsed.nodes, imaBuffers: parsed.imaBuffers };
+}
+
+/** Whether memblock will get a page: RAM and RESERVED_KERN that touch count as one. */
+function holdsWholePage(table: E820Table): boolean {
+  let start = 0n;
+  let end = 0n;
+  for (const entry of table.entries) {
+    if (entry.type !== E820Type.RAM && entry.type !== E820Type.RESERVED_KERN) continue;
+    if (entry.addr !== end) start = entry.addr;
+    end = entryEnd(entry);
+    if (pfnUp(start) < pfnDown(end)) return true;
+  }
+  return false;
 }
 
 /** The panic on a bad user map, with the log that leads to it. */

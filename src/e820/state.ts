@@ -16,7 +16,10 @@ export interface E820State {
   userdef: boolean;
   /** First page frame after RAM. */
   maxPfn: number;
-  /** The same below 4 GiB, if RAM reaches beyond it; else `maxPfn`. */
+  /**
+   * The same below 4 GiB, if RAM reaches beyond it; else `maxPfn`. Once the direct mapping is built
+   * (step 26) the kernel sets it to `maxPfn`.
+   */
   maxLowPfn: number;
   /** `maxPfn` as it was found at boot. */
   maxPossiblePfn: number;
