@@ -7,7 +7,7 @@ import {
   defaultBootParams,
 } from './boot/command-line.ts';
 import { checkBackend, earlyMemory } from './boot/early-memory.ts';
-import { type FinishOptions, finishBoot } from './boot/finish-boot.ts';
+import { type FinishOptions, releaseBootMemory, startPageAllocator } from './boot/finish-boot.ts';
 import { reserveLargeHashes } from './boot/large-hashes.ts';
 import { BootLog } from './boot/log.ts';
 import { endPfnOfRegions, layoutFromRegions, memblockFromRegions } from './boot/memblock-input.ts';
@@ -231,19 +231,17 @@ function start(
     ...(checks && { checks }),
     ...(shuffle && { shuffle }),
   });
-  finishBoot(
-    parts.model,
-    parts.memblock,
-    buddy,
-    {
-      ...shape,
-      vmallocPages: options.vmallocPages === true,
-      autoInit: { alloc: params.initOnAlloc, free: params.initOnFree },
-      deferred: isDeferred(params, options),
-      shuffle,
-      thp,
-    },
-    log,
-  );
+  const finish: FinishOptions = {
+    ...shape,
+    vmallocPages: options.vmallocPages === true,
+    autoInit: { alloc: params.initOnAlloc, free: params.initOnFree },
+    deferred: isDeferred(params, options),
+    shuffle,
+    thp,
+  };
+  releaseBootMemory(parts.model, parts.memblock, buddy, finish, log);
+  if (options.until !== 'release') {
+    startPageAllocator(parts.model, parts.memblock, buddy, finish, log);
+  }
   return new Machine({ ...parts, buddy, memory, task, log: log.lines });
 }

@@ -45,12 +45,11 @@ export interface FinishOptions {
 }
 
 /**
- * From zonelists to a running page allocator: the release of memblock's free memory, the late part
- * of deferred initialisation, per-CPU lists, watermarks.
+ * Releases memblock's free memory into the free lists.
  * @throws BootError `OUT_OF_BOOT_MEMORY` when the page tables of vmalloc find no room
- * @kernel mem_init to init_per_zone_wmark_min (spec memory-model 4.9 to 4.14, reclaim 4.6)
+ * @kernel mem_init (spec memory-model 4.9, 4.10)
  */
-export function finishBoot(
+export function releaseBootMemory(
   model: MemoryModel,
   memblock: Memblock,
   buddy: FinishAllocator,
@@ -63,6 +62,20 @@ export function finishBoot(
   if (options.vmallocPages) allocVmallocTables(buddy);
   const pending = options.vmallocPages ? 0 : VMALLOC_TABLE_PAGES;
   log.info(formatMemoryLine(model, options.imageSizes, pending));
+}
+
+/**
+ * From the release to a running page allocator: per-CPU lists, the late part of deferred
+ * initialisation, shuffling, watermarks.
+ * @kernel setup_per_cpu_pageset to init_per_zone_wmark_min (spec memory-model 4.11 to 4.14, reclaim 4.6)
+ */
+export function startPageAllocator(
+  model: MemoryModel,
+  memblock: Memblock,
+  buddy: FinishAllocator,
+  options: FinishOptions,
+  log: BootLog,
+): void {
   setupPerCpuPageset(model);
   bringUpCpus(model);
   if (options.deferred) deferredInitMemmap(model, freeRanges(memblock), buddy);
@@ -71,10 +84,21 @@ export function finishBoot(
     if (shuffle !== null) shuffleZone(model, zone, shuffle);
     setZoneContiguous(model, zone);
   }
-  initPerZoneWmarkMin(model, log.warning);
-  if (options.thp !== null && khugepagedRuns(model)) {
-    setRecommendedMinFreeKbytes(model, options.thp, log.info);
-  }
+  setupWatermarks(model, options.thp, log);
+}
+
+/**
+ * Watermarks and what hangs on them, with what khugepaged adds.
+ * @param thp THP setting, null without THP
+ * @kernel init_per_zone_wmark_min, set_recommended_min_free_kbytes (spec reclaim 4.6)
+ */
+export function setupWatermarks(
+  model: MemoryModel,
+  thp: ThpEnabled | null,
+  log: BootLog | null = null,
+): void {
+  initPerZoneWmarkMin(model, log?.warning);
+  if (thp !== null && khugepagedRuns(model)) setRecommendedMinFreeKbytes(model, thp, log?.info);
 }
 
 /** The first ordinary allocations. @kernel preallocate_vmalloc_pages (spec memory-model 4.10) */

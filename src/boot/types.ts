@@ -53,6 +53,11 @@ export interface MachineOptions {
    * its first ordinary allocations. Default false: the free lists are those of the release.
    */
   readonly vmallocPages?: boolean;
+  /**
+   * How far to boot: `release` stops when memblock has handed over, before per-CPU lists and
+   * watermarks exist. Default `running`.
+   */
+  readonly until?: 'release' | 'running';
   /** Tracepoints. Default: none. */
   readonly trace?: TraceSink;
   /** The running task. Default: a user task without flags. */

@@ -1,13 +1,17 @@
+import { replayBoot } from './boot.ts';
 import { replayBuddy } from './buddy.ts';
 import { replayE820 } from './e820.ts';
 import { replayMemblock } from './memblock.ts';
 import type { Replayer } from './types.ts';
+import { replayWatermark } from './watermark.ts';
 
 /** Who replays what. A kind that is not here is not supported (yet). */
 const REPLAYERS: ReadonlyMap<string, Replayer> = new Map<string, Replayer>([
+  ['boot', replayBoot],
   ['buddy', replayBuddy],
   ['e820', replayE820],
   ['memblock', replayMemblock],
+  ['watermark', replayWatermark],
 ]);
 
 /** The kinds of recordings that can be replayed, in alphabetical order. */

@@ -53,9 +53,15 @@ export function loadKernelState(state: KernelState): MemoryModel {
   return model;
 }
 
-/** The zone of a model that a record is about. */
+/**
+ * The zone of a model that a record is about.
+ * @throws RecordingError `BAD_VALUE` when the model has no such node
+ */
 export function zoneOfRecord(model: MemoryModel, record: { node: number; name: string }): Zone {
-  return model.zones[zoneId(record.node, ZONE_NAMES.indexOf(record.name))];
+  const zone = model.zones[zoneId(record.node, ZONE_NAMES.indexOf(record.name))];
+  if (zone !== undefined) return zone;
+  const message = `there is no node ${record.node} with a zone ${record.name}`;
+  throw new RecordingError('BAD_VALUE', message, { node: record.node, zone: record.name });
 }
 
 /** Order of the blocks on a list of a per-CPU page set. @kernel pindex_to_order (spec buddy 2.4) */
