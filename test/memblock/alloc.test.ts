@@ -138,6 +138,23 @@ describe('nodes, mirror, limit (spec memblock 7.4)', () => {
     expect(log).toEqual(['warning Could not allocate 0x0000000000001000 bytes of mirrored memory']);
   });
 
+  test('a growth of memory that fails looks once, with one mirror warning', () => {
+    const { memblock: m, log } = watched({
+      mirroredKernelcore: true,
+      initMemoryRegions: 2,
+      debug: false,
+    });
+    m.markMirror(0n, 0n);
+    m.add(0x100000n, 0x800n);
+    m.add(0x200000n, 0x800n);
+    m.allowResize();
+    expect(m.add(0x300000n, 0x1000n)).toBe(-12);
+    expect(log).toEqual([
+      'warning Could not allocate 0x0000000000001000 bytes of mirrored memory',
+      'err memblock: Failed to double memory array from 2 to 4 entries !',
+    ]);
+  });
+
   test('the current limit', () => {
     const { memblock: m } = threeNodes(false);
     m.setCurrentLimit(0x1800000n);
@@ -172,6 +189,12 @@ describe('size 0 (spec memblock 4.12)', () => {
     expect(m.physAllocRange(0n, 0x1000n, 0x1800n, 0x2800n)).toBe(0x2000n);
     expect(m.physAllocRange(0n, 0x1000n, 0x5000n, 0x6000n)).toBeNull();
     expect(m.regions('reserved')[0].size).toBe(0n);
+  });
+
+  test('below the window, and in a window that ends before it starts', () => {
+    const m = withRanges([[0x1000n, 0x3000n]]);
+    expect(m.physAllocRange(0n, 0x1000n, 0x5000n, 0x6000n)).toBe(0x5000n);
+    expect(m.physAllocRange(0n, 0x1000n, 0x2000n, 0x1800n)).toBe(0x2000n);
   });
 
   test('there is nothing without memory', () => {

@@ -106,6 +106,27 @@ describe('walks (spec memblock 7.5)', () => {
     expect([...m.freePfnRangesInZone({ nid: 1, startPfn: 0, endPfn: 0x30 })]).toHaveLength(1);
   });
 
+  test('an entry that ends or begins with its gap is done: the gap stays', () => {
+    const m = withRanges(
+      [
+        [0x2000n, 0x4000n],
+        [0x6000n, 0x7000n],
+      ],
+      [
+        [0x1000n, 0x2000n],
+        [0x4000n, 0x5000n],
+      ],
+    );
+    expect([...m.freeMemRanges()].map(({ cursor }) => cursor)).toEqual([
+      0x1_0000_0001n,
+      0x2_0000_0002n,
+    ]);
+    expect([...m.freeMemRangesReverse()].map(({ cursor }) => cursor)).toEqual([
+      0x2_0000_0000n,
+      0x1_ffff_ffffn,
+    ]);
+  });
+
   test('an empty gap strictly inside an entry is yielded', () => {
     const m = new Memblock();
     m.addNode(0x1000n, 0xf000n, 0, 0);
