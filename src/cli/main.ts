@@ -1,11 +1,12 @@
 import { PageframeError } from '../lib/errors.ts';
+import { bootCommand } from './boot.ts';
 import { UsageError } from './errors.ts';
 import { type CliIo, type Command, ExitStatus } from './types.ts';
 import { verifyCommand } from './verify.ts';
 import { VERSION } from './version.ts';
 
 /** All commands, in the order of the help text. */
-const COMMANDS: readonly Command[] = [verifyCommand];
+const COMMANDS: readonly Command[] = [bootCommand, verifyCommand];
 
 /**
  * Runs the command line.

@@ -1,0 +1,137 @@
+import type { BootNode, NodeMemory } from '../boot/types.ts';
+import { e820ToJson } from '../e820/json.ts';
+import { memparse } from '../e820/memparse.ts';
+import { parseE820 } from '../e820/parse.ts';
+import { hex, MAX_ORDER } from '../lib/units.ts';
+import { boot, type Machine } from '../machine.ts';
+import type { Memblock } from '../memblock/memblock.ts';
+import { isPopulated, WatermarkIndex, zoneEndPfn } from '../mm/zone.ts';
+import { ZONE_NAMES } from '../mm/zone-types.ts';
+import { kernelStateOf } from '../recording/state-compare.ts';
+import { integerOption, parseArguments } from './arguments.ts';
+import { UsageError } from './errors.ts';
+import { readText } from './files.ts';
+import { formatTable } from './table.ts';
+import { type CliIo, type Command, ExitStatus } from './types.ts';
+
+const CPUS_MAX = 4096;
+
+const HELP = `Usage: pageframe boot [FILE|-] [--cmdline TEXT] [--cpus N] [--nodes LIST] [--json]
+
+Boots a machine from its firmware memory map, as Linux 6.1 does. Prints the kernel's log, then
+/proc/buddyinfo and a table of the zones.
+
+  FILE            a kernel log with BIOS-e820 lines (dmesg), a listing of /sys/firmware/memmap
+                  ("grep -r . /sys/firmware/memmap", or a tar of it), or JSON
+                  ([{"addr": "0x0", "size": "0x9fc00", "type": 1}, ...]); may be a gzip file.
+                  - is the standard input, the default
+  --cmdline TEXT  kernel command line (mem=, memmap=, kernelcore=, movablecore=, numa=fake=, ...);
+                  default: the one that the kernel log shows, else none
+  --cpus N        number of CPUs, default 1
+  --nodes LIST    memory of the NUMA nodes: START-END of each, END not included, separated by
+                  commas; ranges of the same node are joined by +. Example: 0-1G+3G-4G,1G-3G
+  --json          print the log, the memory map, the memblock regions and the state of the page
+                  allocator as one JSON value instead
+
+Exit status: 0 booted; 1 the map cannot be read or the machine cannot boot; 2 wrong usage.
+`;
+
+/** `pageframe boot`: from a firmware map to free lists. */
+export const bootCommand: Command = {
+  name: 'boot',
+  summary: 'boot a machine from its memory map and show its free lists',
+  help: HELP,
+  run: runBoot,
+};
+
+async function runBoot(args: readonly string[], io: CliIo): Promise<number> {
+  const { values, positionals } = parseArguments(args, {
+    cmdline: { type: 'string' },
+    cpus: { type: 'string' },
+    nodes: { type: 'string' },
+    json: { type: 'boolean' },
+  });
+  if (positionals.length > 1)
+    throw new UsageError(`boot takes one FILE, got ${positionals.length}`);
+  const cpus = values.cpus === undefined ? 1 : integerOption('cpus', values.cpus, 1, CPUS_MAX);
+  const nodes = values.nodes === undefined ? {} : { nodes: parseNodes(values.nodes) };
+  const map = parseE820(await readText(positionals[0] ?? '-', io));
+  const cmdline = values.cmdline ?? map.log?.commandLine ?? '';
+  const machine = boot({ e820: map.firmware, cmdline, cpus, ...nodes });
+  io.out(values.json === true ? jsonOf(machine) : textOf(machine));
+  return ExitStatus.OK;
+}
+
+/**
+ * Reads the value of `--nodes`.
+ * @throws UsageError with the range that cannot be understood
+ */
+export function parseNodes(list: string): BootNode[] {
+  return list.split(',').map((node) => ({ memory: node.split('+').map(parseNodeRange) }));
+}
+
+function parseNodeRange(text: string): NodeMemory {
+  const [startText = '', endText = '', ...rest] = text.split('-');
+  const start = memparse(startText);
+  const end = memparse(endText);
+  const isComplete =
+    /^\d/.test(startText) &&
+    start.used === startText.length &&
+    /^\d/.test(endText) &&
+    end.used === endText.length &&
+    rest.length === 0;
+  if (isComplete && start.value < end.value) return { start: start.value, end: end.value };
+  throw new UsageError(`--nodes: '${text}' is no range; write START-END, e.g. 0-1G`);
+}
+
+function textOf(machine: Machine): string {
+  const log = machine.dmesg().map((line) => `${line}\n`);
+  return `${log.join('')}\n${buddyinfo(machine)}\n${zoneTable(machine)}`;
+}
+
+/** The free blocks of each order. @kernel /proc/buddyinfo */
+function buddyinfo({ model }: Machine): string {
+  const lines = model.zones.filter(isPopulated).map((zone) => {
+    const first = zone.id * MAX_ORDER;
+    const counts = [...model.areas.nrFree.subarray(first, first + MAX_ORDER)];
+    const cells = counts.map((count) => `${String(count).padStart(6)} `);
+    return `Node ${zone.node}, zone ${ZONE_NAMES[zone.index].padStart(8)} ${cells.join('')}\n`;
+  });
+  return lines.join('');
+}
+
+/** What the zones came to, in pages. */
+function zoneTable({ model }: Machine): string {
+  const rows = model.zones
+    .filter(isPopulated)
+    .map((zone) => [
+      String(zone.node),
+      ZONE_NAMES[zone.index],
+      `${zone.startPfn}-${zoneEndPfn(zone) - 1}`,
+      ...[zone.spannedPages, zone.presentPages, zone.managedPages].map(String),
+      ...[...zone.watermark.subarray(0, WatermarkIndex.WMARK_PROMO)].map(String),
+    ]);
+  const heading = ['node', 'zone', 'pfns', 'spanned', 'present', 'managed', 'min', 'low', 'high'];
+  return formatTable([heading, ...rows], 2);
+}
+
+function jsonOf(machine: Machine): string {
+  const { e820, memblock, model } = machine;
+  const result = {
+    log: machine.dmesg(),
+    e820: e820ToJson(e820?.setup.state.table.entries ?? []),
+    memblock: { memory: regionsOf(memblock, 'memory'), reserved: regionsOf(memblock, 'reserved') },
+    state: kernelStateOf(model),
+  };
+  return `${JSON.stringify(result, null, 2)}\n`;
+}
+
+/** The regions of one array; node -1 where none is assigned, as in the recordings. */
+function regionsOf(memblock: Memblock, name: 'memory' | 'reserved'): object[] {
+  return memblock.regions(name).map(({ base, size, flags, nid }) => ({
+    base: hex(base),
+    size: hex(size),
+    flags,
+    node: nid === memblock.state.maxNumnodes ? -1 : nid,
+  }));
+}
