@@ -18,8 +18,10 @@ import { BuddyError } from './errors.ts';
 import { allocPagesExact, getOrder, splitPage } from './exact.ts';
 import { freePages, putPageRefs } from './free.ts';
 import { putPagesList, releasePages } from './free-list-of-pages.ts';
+import { allocFromPcp, freeToPcp } from './hot-path.ts';
 import { checkCpu, checkFree, checkOrder, checkPage, checkReferenced } from './misuse.ts';
 import { BuddyOperations } from './operations.ts';
+import { rememberSlot } from './request-slot.ts';
 
 /** Migratetype bits of a mask. */
 const MOBILITY = Gfp.__GFP_MOVABLE | Gfp.__GFP_RECLAIMABLE;
@@ -42,7 +44,9 @@ export class BuddyAllocator extends BuddyOperations {
    * @kernel alloc_pages_node, __alloc_pages (spec buddy 4.19)
    */
   allocPages(gfp: number, order: number, node = -1, cpu = 0): Pfn | null {
-    const pfn = this.allocPagesOrNil(gfp, order, node, cpu);
+    let pfn = allocFromPcp(this.state, gfp, order, node, cpu);
+    if (pfn === NIL) pfn = this.allocPagesOrNil(gfp, order, node, cpu);
+    if (this.fullChecks === true) this.verify();
     return pfn === NIL ? null : (pfn as Pfn);
   }
 
@@ -83,10 +87,12 @@ export class BuddyAllocator extends BuddyOperations {
    */
   freePages(pfn: number, order: number, cpu = 0): void {
     const { state } = this;
-    checkCpu(state, cpu);
-    checkFree(state, pfn, order);
-    freePages(state, pfn, order, cpu);
-    if (this.fullChecks) this.verify();
+    if (!freeToPcp(state, pfn, order, cpu)) {
+      checkCpu(state, cpu);
+      checkFree(state, pfn, order);
+      freePages(state, pfn, order, cpu);
+    }
+    if (this.fullChecks === true) this.verify();
   }
 
   /**
@@ -287,6 +293,7 @@ export class BuddyAllocator extends BuddyOperations {
   /** `allocPages` with -1 for none. */
   private allocPagesOrNil(gfp: number, order: number, node: number, cpu: number): number {
     const preferred = this.checkRequest(gfp, order, node, cpu);
+    rememberSlot(this.state, gfp, node, cpu);
     const pfn = allocPages(this.state, gfp, order, preferred, null, cpu);
     if (this.fullChecks) this.verify();
     return pfn;

@@ -60,7 +60,7 @@ function fillFromPcplist(
     const mask = gfp & state.gfpAllowedMask;
     const flags = prepareFastPath(state, ac, mask, node, nodemask);
     const zone = bulkZone(state, mask, flags, ac, slots.length);
-    if (zone === null || state.hooks.pcpContended?.(cpu, zone.id)) return -1 - start;
+    if (zone === null || state.pcpContended?.(cpu, zone.id)) return -1 - start;
     const cell = cpu * state.pagesets.zoneCount + zone.id;
     let populated = start;
     let taken = 0;

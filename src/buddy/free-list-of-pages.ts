@@ -48,7 +48,7 @@ function commitList(state: BuddyState, pfns: readonly number[], cpu: number): vo
     if (zone.id !== lockedZone || served === SWAP_CLUSTER_MAX) {
       served = 0;
       lockedZone = zone.id;
-      if (state.hooks.pcpContended?.(cpu, zone.id)) {
+      if (state.pcpContended?.(cpu, zone.id)) {
         freeOnePageDirect(state, pfn, 0, migratetype, cpu);
         lockedZone = NIL;
         continue;

@@ -63,7 +63,7 @@ export function freeUnrefPage(state: BuddyState, pfn: number, order: number, cpu
   const migratetype = pageblockMigratetype(map, pfn);
   setCachedMigratetype(map, pfn, migratetype);
   const zone = state.zones[map.zone[pfn] - 1];
-  if (migratetype === MIGRATE_ISOLATE || state.hooks.pcpContended?.(cpu, zone.id)) {
+  if (migratetype === MIGRATE_ISOLATE || state.pcpContended?.(cpu, zone.id)) {
     freeOnePageDirect(state, pfn, order, migratetype, cpu);
     return;
   }

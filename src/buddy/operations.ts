@@ -63,6 +63,7 @@ export class BuddyOperations {
   }
   set trace(trace: TraceSink | null) {
     this.state.trace = trace;
+    this.state.updateShortcuts();
   }
 
   /** The kernel's log, null for none. */
@@ -87,6 +88,7 @@ export class BuddyOperations {
   }
   set hooks(hooks: BuddyHooks) {
     this.state.hooks = hooks;
+    this.state.updateShortcuts();
   }
 
   /** What direct compaction waits for, null for nothing. @kernel current.capture_control (spec buddy 4.3) */

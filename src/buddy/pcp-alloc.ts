@@ -59,7 +59,7 @@ export function rmqueuePcplist(
   cpu: number,
 ): number {
   const { pagesets, vmstat } = state;
-  if (state.hooks.pcpContended?.(cpu, zone.id)) return NIL;
+  if (state.pcpContended?.(cpu, zone.id)) return NIL;
   const cell = cpu * pagesets.zoneCount + zone.id;
   pagesets.freeFactor[cell] >>= 1;
   const pfn = takeFromPcplist(state, cell, zone, order, migratetype, allocFlags, cpu);

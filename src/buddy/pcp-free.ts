@@ -2,14 +2,15 @@ import { listAdd, listDel } from '../lib/list.ts';
 import { Migratetype } from '../mm/migratetype.ts';
 import { cachedMigratetype, pageblockMigratetype } from '../mm/page-map.ts';
 import { NR_PCP_LISTS, PCP_BATCH_SCALE_MAX } from '../mm/pageset.ts';
-import { VmEvent } from '../mm/vm-items.ts';
-import { countVmEvents } from '../mm/vmstat.ts';
+import { NR_VM_EVENT_ITEMS, VmEvent } from '../mm/vm-items.ts';
 import type { Zone } from '../mm/zone.ts';
 import { ZoneFlag } from '../mm/zone-types.ts';
 import { badFreePage, isFreeable } from './bad-page.ts';
 import { FreePageFlag, freeOnePage } from './merge.ts';
 import { orderToPindex, PAGE_ALLOC_COSTLY_ORDER, pindexToOrder } from './pcp-index.ts';
 import type { BuddyState } from './state.ts';
+
+const PGFREE: number = VmEvent.pgfree;
 
 /**
  * Moves pages from the lists of a page set to the free lists: list after list from `start` on, each
@@ -55,15 +56,6 @@ export function freePcppagesBulk(
   }
 }
 
-/** Flush threshold in force, pages. @kernel nr_pcp_high (spec buddy 4.26) */
-function effectiveHigh(state: BuddyState, zone: Zone, cell: number, freeHigh: boolean): number {
-  const { pagesets } = state;
-  const high = pagesets.high[cell];
-  if (high === 0 || freeHigh) return 0;
-  if ((zone.flags & ZoneFlag.ZONE_RECLAIM_ACTIVE) === 0) return high;
-  return Math.min(4 * pagesets.batch[cell], high);
-}
-
 /** Pages to flush; a flush also widens the next one. @kernel nr_pcp_free (spec buddy 4.26) */
 function flushSize(state: BuddyState, cell: number, high: number, freeHigh: boolean): number {
   const { pagesets } = state;
@@ -93,14 +85,35 @@ export function freeUnrefPageCommit(
   const { pagesets, map } = state;
   const cell = cpu * pagesets.zoneCount + zone.id;
   const pindex = orderToPindex(migratetype, order);
-  countVmEvents(state.vmstat, cpu, VmEvent.pgfree, 1 << order);
+  state.vmstat.events[cpu * NR_VM_EVENT_ITEMS + PGFREE] += 1 << order;
   listAdd(map, pagesets.firstHead + cell * NR_PCP_LISTS + pindex, pfn);
-  const count = pagesets.count[cell] + (1 << order);
-  pagesets.count[cell] = count;
+  pagesets.count[cell] += 1 << order;
+  flushPageset(state, zone, cell, order, pindex, cpu);
+}
+
+/**
+ * Moves pages of a page set to the free lists if a free made it too large.
+ * @param order order of the block just freed
+ * @param pindex list that it went to
+ * @kernel free_unref_page_commit (spec buddy 4.26 steps 5b to 5d)
+ */
+export function flushPageset(
+  state: BuddyState,
+  zone: Zone,
+  cell: number,
+  order: number,
+  pindex: number,
+  cpu: number,
+): void {
+  const { pagesets } = state;
+  let high = pagesets.high[cell];
+  if ((zone.flags & ZoneFlag.ZONE_RECLAIM_ACTIVE) !== 0) {
+    high = Math.min(4 * pagesets.batch[cell], high);
+  }
+  // Blocks of order 1 to 3 are flushed at once, with all others, while flushes are growing.
   const freeHigh = order > 0 && order <= PAGE_ALLOC_COSTLY_ORDER && pagesets.freeFactor[cell] > 0;
-  const high = effectiveHigh(state, zone, cell, freeHigh);
-  if (count < high) return;
-  const size = flushSize(state, cell, high, freeHigh);
+  if (pagesets.count[cell] < high && !freeHigh) return;
+  const size = flushSize(state, cell, freeHigh ? 0 : high, freeHigh);
   freePcppagesBulk(state, zone, size, cell, pindex, cpu);
 }
 

@@ -8,9 +8,10 @@ import type { Pagesets } from '../mm/pageset.ts';
 import { defaultTask, type TaskContext } from '../mm/task.ts';
 import type { LogSink, TraceSink } from '../mm/trace.ts';
 import type { Vmstat } from '../mm/vmstat.ts';
-import type { Zone } from '../mm/zone.ts';
+import type { MemoryNode, Zone } from '../mm/zone.ts';
 import type { AllocContext } from './alloc-context.ts';
 import { BadPageReports } from './bad-page.ts';
+import type { RequestSlot } from './request-slot.ts';
 import type { BuddyHooks, BuddyOptions, CaptureControl, Cpusets, SlowPath } from './types.ts';
 
 /** Everything that the functions of the page allocator work on. The arrays belong to the model. */
@@ -27,6 +28,8 @@ export class BuddyState {
   readonly vmstat: Vmstat;
   /** Zones by id. */
   readonly zones: readonly Zone[];
+  /** Nodes by id. */
+  readonly nodes: readonly MemoryNode[];
   /** Storage for page contents, null for none. */
   readonly memory: PhysicalMemory | null;
   /** Order of a pageblock, also of the THP per-CPU lists. */
@@ -43,6 +46,17 @@ export class BuddyState {
   readonly shuffle: RandomSource | null;
   /** Tracepoints, null for none. */
   trace: TraceSink | null;
+  /**
+   * 1 if the short cuts of `hot-path.ts` apply: nobody watches, no contents, no cpusets. Kept by
+   * `updateShortcuts`. (A number: V8 tests it with one comparison.)
+   */
+  shortcuts = 0;
+  /** Slots of requests made before, see `slotIndex`. */
+  readonly slots: (RequestSlot | undefined)[];
+  /** Slots of a CPU, in units of 16. */
+  readonly slotStride: number;
+  /** `hooks.pcpContended`, null for never. */
+  pcpContended: ((cpu: number, zoneId: number) => boolean) | null = null;
   /** The kernel's log, null for none. */
   log: LogSink | null;
   /** The running task. */
@@ -81,6 +95,7 @@ export class BuddyState {
     this.pagesets = model.pagesets;
     this.vmstat = model.vmstat;
     this.zones = model.zones;
+    this.nodes = model.nodes;
     this.memory = options.memory ?? null;
     this.pageblockOrder = model.map.pageblockOrder;
     this.thp = options.thp ?? true;
@@ -97,5 +112,17 @@ export class BuddyState {
     this.cpusets = options.cpusets ?? null;
     this.dirtyRatio = options.dirtyRatio ?? 20;
     this.dirtyBytes = options.dirtyBytes ?? 0;
+    this.slotStride = model.nodes.length + 1;
+    this.slots = new Array<undefined>(model.cpuCount * this.slotStride * 16).fill(undefined);
+    this.updateShortcuts();
+  }
+
+  /** To be called after `trace`, `hooks` or `gfpAllowedMask` changed. */
+  updateShortcuts(): void {
+    const { hooks } = this;
+    this.pcpContended = hooks.pcpContended?.bind(hooks) ?? null;
+    const watched = this.trace !== null || this.pcpContended !== null || this.cpusets !== null;
+    const wiped = this.initOnAlloc || this.initOnFree || this.pagePoison;
+    this.shortcuts = watched || wiped || this.gfpAllowedMask !== Gfp.__GFP_BITS_MASK ? 0 : 1;
   }
 }

@@ -30,7 +30,7 @@ function lowerMark(mark: number, allocFlags: number): number {
 }
 
 /** Whether there is a block of at least `order` on a list that the flags open. */
-function hasSuitableBlock(
+export function hasSuitableBlock(
   state: BuddyState,
   zone: number,
   order: number,
