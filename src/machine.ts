@@ -7,7 +7,12 @@ import {
   defaultBootParams,
 } from './boot/command-line.ts';
 import { checkBackend, earlyMemory } from './boot/early-memory.ts';
-import { type FinishOptions, releaseBootMemory, startPageAllocator } from './boot/finish-boot.ts';
+import {
+  type FinishAllocator,
+  type FinishOptions,
+  releaseBootMemory,
+  startPageAllocator,
+} from './boot/finish-boot.ts';
 import { reserveLargeHashes } from './boot/large-hashes.ts';
 import { BootLog } from './boot/log.ts';
 import { endPfnOfRegions, layoutFromRegions, memblockFromRegions } from './boot/memblock-input.ts';
@@ -21,6 +26,7 @@ import { reserveSparseMemmap } from './boot/sparse-memmap.ts';
 import { reserveSwiotlb } from './boot/swiotlb.ts';
 import type { BootOptions, MachineOptions, MemblockBootOptions } from './boot/types.ts';
 import { BuddyAllocator } from './buddy/allocator.ts';
+import { freePagesCore } from './buddy/boot-release.ts';
 import { parseEarlyParams } from './e820/early-param.ts';
 import { createIomem } from './e820/resource.ts';
 import { type E820Finish, type E820Setup, finishE820Setup } from './e820/setup.ts';
@@ -36,6 +42,8 @@ const CPUS_MAX = 4096;
 /** Physical address bits of the CPU. */
 const PHYS_BITS = 46;
 const PAGE_BYTES = 4096n;
+/** The CPU that boots. */
+const BOOT_CPU = 0;
 
 /** What the firmware map became: tables, resources, ranges that hibernation leaves out. */
 export interface MachineE820 {
@@ -239,9 +247,13 @@ function start(
     shuffle,
     thp,
   };
-  releaseBootMemory(parts.model, parts.memblock, buddy, finish, log);
+  const pages: FinishAllocator = {
+    freeBlock: (pfn, order) => freePagesCore(buddy.state, pfn, order, BOOT_CPU, true),
+    allocPages: (gfp, order) => buddy.allocPages(gfp, order, -1, BOOT_CPU),
+  };
+  releaseBootMemory(parts.model, parts.memblock, pages, finish, log);
   if (options.until !== 'release') {
-    startPageAllocator(parts.model, parts.memblock, buddy, finish, log);
+    startPageAllocator(parts.model, parts.memblock, pages, finish, log);
   }
   return new Machine({ ...parts, buddy, memory, task, log: log.lines });
 }

@@ -1,6 +1,6 @@
 import type { RandomSource } from '../lib/random.ts';
 import type { Memblock } from '../memblock/memblock.ts';
-import { type DeferredPageSink, deferredInitMemmap } from '../mm/deferred-init.ts';
+import { deferredInitMemmap } from '../mm/deferred-init.ts';
 import { Gfp } from '../mm/gfp.ts';
 import type { MemoryModel } from '../mm/memory-model.ts';
 import { shuffleZone } from '../mm/shuffle.ts';
@@ -17,13 +17,15 @@ import { BootError } from './errors.ts';
 import type { BootLog } from './log.ts';
 import { freeRanges } from './memblock-ranges.ts';
 import { formatMemoryLine, VMALLOC_TABLE_PAGES } from './memory-line.ts';
-import { type BootPageAllocator, freePageSink } from './release.ts';
+import { type FreeBootBlock, freePageSink } from './release.ts';
 import type { ImageSizes } from './reservations.ts';
 
 /** What the end of boot asks of the page allocator. */
-export interface FinishAllocator extends BootPageAllocator, DeferredPageSink {
-  /** Takes a block, null when there is none. @kernel alloc_pages */
-  allocPages(gfp: number, order: number): number | null;
+export interface FinishAllocator {
+  /** Takes a block of boot memory whose pages were never used. @kernel __free_pages_core */
+  readonly freeBlock: FreeBootBlock;
+  /** Allocates a block; null when there is none. @kernel alloc_pages */
+  readonly allocPages: (gfp: number, order: number) => number | null;
 }
 
 /** How boot ends. */
@@ -58,7 +60,7 @@ export function releaseBootMemory(
 ): void {
   const { alloc, free } = options.autoInit;
   log.info(`mem auto-init: stack:off, heap alloc:${onOff(alloc)}, heap free:${onOff(free)}`);
-  memblock.freeAll(freePageSink(model, buddy), options.maxLowPfn);
+  memblock.freeAll(freePageSink(model, buddy.freeBlock), options.maxLowPfn);
   if (options.vmallocPages) allocVmallocTables(buddy);
   const pending = options.vmallocPages ? 0 : VMALLOC_TABLE_PAGES;
   log.info(formatMemoryLine(model, options.imageSizes, pending));
@@ -78,7 +80,7 @@ export function startPageAllocator(
 ): void {
   setupPerCpuPageset(model);
   bringUpCpus(model);
-  if (options.deferred) deferredInitMemmap(model, freeRanges(memblock), buddy);
+  if (options.deferred) deferredInitMemmap(model, freeRanges(memblock), buddy.freeBlock);
   const { shuffle } = options;
   for (const zone of model.zones) {
     if (shuffle !== null) shuffleZone(model, zone, shuffle);

@@ -82,7 +82,7 @@ function prepareTails(state: BuddyState, pfn: number, order: number): boolean {
 }
 
 /** Content of freed pages: poison, zeroes, or as it is. */
-function wipe(state: BuddyState, pfn: number, order: number): void {
+export function wipe(state: BuddyState, pfn: number, order: number): void {
   const { memory } = state;
   if (memory === null) return;
   if (state.pagePoison) poisonPages(memory, pfn, order);

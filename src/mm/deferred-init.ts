@@ -5,16 +5,13 @@ import { PAGES_PER_SECTION, type PfnRange } from './sections.ts';
 import { type Zone, zoneEndPfn } from './zone.ts';
 import { changePageblockMigratetype } from './zonelist.ts';
 
-/** Takes the blocks that become free; the buddy allocator fits by shape. */
-export interface DeferredPageSink {
-  /**
-   * Takes a block whose pages have just been initialised.
-   * @param pfn first page frame, a multiple of 2^order
-   * @param order log2 of the number of pages
-   * @kernel __free_pages_core
-   */
-  freePagesCore(pfn: number, order: number): void;
-}
+/**
+ * Takes a block whose pages have just been initialised and were never used.
+ * @param pfn first page frame, a multiple of 2^order
+ * @param order log2 of the number of pages
+ * @kernel __free_pages_core
+ */
+export type FreeDeferredBlock = (pfn: number, order: number) => void;
 
 /**
  * Initialises and releases what `memmapInit` left for later, node after node, always ascending: the
@@ -26,10 +23,10 @@ export interface DeferredPageSink {
 export function deferredInitMemmap(
   model: MemoryModel,
   freeRanges: readonly PfnRange[],
-  sink: DeferredPageSink,
+  freeBlock: FreeDeferredBlock,
 ): number[] {
   return model.nodes.map((node) => {
-    const pages = initDeferred(model, node.id, freeRanges, sink, Number.POSITIVE_INFINITY);
+    const pages = initDeferred(model, node.id, freeRanges, freeBlock, Number.POSITIVE_INFINITY);
     node.firstDeferredPfn = Number.POSITIVE_INFINITY;
     return pages;
   });
@@ -45,12 +42,12 @@ export function deferredGrowZone(
   model: MemoryModel,
   zone: Zone,
   freeRanges: readonly PfnRange[],
-  sink: DeferredPageSink,
+  freeBlock: FreeDeferredBlock,
 ): boolean {
   const node = model.nodes[zone.node];
   if (zone.index !== node.nrZones - 1) return false;
   if (node.firstDeferredPfn === Number.POSITIVE_INFINITY) return false;
-  return initDeferred(model, node.id, freeRanges, sink, PAGES_PER_SECTION) > 0;
+  return initDeferred(model, node.id, freeRanges, freeBlock, PAGES_PER_SECTION) > 0;
 }
 
 /** Works through chunks that end at multiples of the largest block, until `enough` pages are done. */
@@ -58,7 +55,7 @@ function initDeferred(
   model: MemoryModel,
   nodeId: number,
   freeRanges: readonly PfnRange[],
-  sink: DeferredPageSink,
+  freeBlock: FreeDeferredBlock,
   enough: number,
 ): number {
   const node = model.nodes[nodeId];
@@ -73,7 +70,7 @@ function initDeferred(
     for (let pfn = Math.max(range.startPfn, first); pfn < end; ) {
       const next = Math.min(nextMultiple(pfn, MAX_ORDER_NR_PAGES), end);
       model.map.zone.fill(zone.id + 1, pfn, next);
-      freeChunk(model, pfn, next, sink);
+      freeChunk(model, pfn, next, freeBlock);
       pages += next - pfn;
       pfn = next;
       if (Math.floor(pfn / PAGES_PER_SECTION) <= section) continue;
@@ -92,7 +89,7 @@ function freeChunk(
   model: MemoryModel,
   startPfn: number,
   endPfn: number,
-  sink: DeferredPageSink,
+  freeBlock: FreeDeferredBlock,
 ): void {
   const order = model.map.pageblockOrder;
   const blockPages = 1 << order;
@@ -101,8 +98,8 @@ function freeChunk(
     if (pfn % blockPages === 0) {
       changePageblockMigratetype(model, pfn, Migratetype.MIGRATE_MOVABLE);
     }
-    if (end - pfn === blockPages) sink.freePagesCore(pfn, order);
-    else for (let page = pfn; page < end; page++) sink.freePagesCore(page, 0);
+    if (end - pfn === blockPages) freeBlock(pfn, order);
+    else for (let page = pfn; page < end; page++) freeBlock(page, 0);
     pfn = end;
   }
 }
