@@ -7,6 +7,8 @@ const library = {
   mm: 'src/mm/index.ts',
   e820: 'src/e820/index.ts',
   memblock: 'src/memblock/index.ts',
+  buddy: 'src/buddy/index.ts',
+  slab: 'src/slab/index.ts',
   recording: 'src/recording/index.ts',
 };
 

@@ -2,6 +2,9 @@ import { replayBoot } from './boot.ts';
 import { replayBuddy } from './buddy.ts';
 import { replayE820 } from './e820.ts';
 import { replayMemblock } from './memblock.ts';
+import { replaySlabGeometry } from './slab-geometry.ts';
+import { replaySlabMerge } from './slab-merge.ts';
+import { replaySlabOps } from './slab-ops.ts';
 import type { Replayer } from './types.ts';
 import { replayWatermark } from './watermark.ts';
 
@@ -12,6 +15,9 @@ const REPLAYERS: ReadonlyMap<string, Replayer> = new Map<string, Replayer>([
   ['e820', replayE820],
   ['memblock', replayMemblock],
   ['watermark', replayWatermark],
+  ['slab_geometry', replaySlabGeometry],
+  ['slab_merge', replaySlabMerge],
+  ['slab_ops', replaySlabOps],
 ]);
 
 /** The kinds of recordings that can be replayed, in alphabetical order. */
