@@ -1,6 +1,7 @@
+import { bootBenchmark } from './boot.bench.ts';
 import { dmesgBenchmark } from './dmesg.bench.ts';
 import { memblockBenchmark } from './memblock.bench.ts';
 import type { Benchmark } from './types.ts';
 
 /** All benchmarks, in the order in which they run. */
-export const benchmarks: readonly Benchmark[] = [dmesgBenchmark, memblockBenchmark];
+export const benchmarks: readonly Benchmark[] = [bootBenchmark, dmesgBenchmark, memblockBenchmark];
