@@ -155,6 +155,19 @@ describe('dmesgWorkingMap', () => {
     expect(edits[0].newType).toBe(E820Type.RESERVED_KERN);
   });
 
+  it('four equal lines are two pairs', () => {
+    const line = 'e820: update [mem 0x08000000-0x0800004b] usable ==> usable';
+    const { edits } = parseDmesg(stamp([line, line, line, line]));
+    expect(edits.map(({ kexec }) => kexec)).toEqual([false, true, false, true]);
+  });
+
+  it('edits before the last map are in it already, or were of another boot', () => {
+    const lines = formatE820Map(map(A), 'BIOS-e820');
+    const edit = 'e820: update [mem 0x00200000-0x00200fff] usable ==> reserved';
+    expect(text(dmesgWorkingMap(parseDmesg(stamp([edit, ...lines]))))).toBe(A);
+    expect(text(dmesgWorkingMap(parseDmesg(stamp([...lines, edit]))))).toContain('200000+1000 2');
+  });
+
   it('type 128 after the last map is found again', () => {
     const lines = [
       ...formatE820Map(map(A), 'BIOS-e820'),

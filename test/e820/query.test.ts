@@ -36,6 +36,12 @@ describe('queries', () => {
     expect(e820MappedAll(table('0+1000 1; 2000+1000 1'), 0n, 0x3000n, 1)).toBe(false);
   });
 
+  it('an empty range is covered only where it lies inside an entry', () => {
+    expect(e820MappedAll(M, 0x800n, 0x800n, 1)).toBe(true);
+    expect(e820MappedAll(table('0+1000 1'), 0x1000n, 0x1000n, 1)).toBe(false);
+    expect(e820GetEntryType(M, 0x1000n, 0x1000n)).toBe(EINVAL);
+  });
+
   it('types are signed when they come back', () => {
     expect(e820GetEntryType(table('0+1000 efffffff'), 0n, 1n)).toBe(-268435457);
   });

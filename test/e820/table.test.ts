@@ -1,6 +1,4 @@
-// covers: src/e820/u64.ts
-// covers: src/e820/log.ts
-// covers: src/e820/errors.ts
+// covers: src/e820/u64.ts src/e820/log.ts src/e820/errors.ts
 import { describe, expect, it } from 'vitest';
 import {
   createE820Table,
