@@ -1,3 +1,21 @@
+export { BootError, type BootErrorCode } from './boot/errors.ts';
+export {
+  type BootAllocation,
+  defaultReservations,
+  type ImageSizes,
+  noReservations,
+  type ReservationProfile,
+} from './boot/reservations.ts';
+export type {
+  BootNode,
+  BootOptions,
+  BootRegion,
+  E820Input,
+  MachineOptions,
+  MemblockBootOptions,
+  NodeMemory,
+} from './boot/types.ts';
+export * as buddy from './buddy/index.ts';
 export * as e820 from './e820/index.ts';
 export {
   ArgumentError,
@@ -15,6 +33,7 @@ export {
   type RandomSource,
   seededRandom,
 } from './lib/index.ts';
+export { boot, bootFromMemblock, Machine, type MachineE820 } from './machine.ts';
 export * as memblock from './memblock/index.ts';
 export {
   arrayBufferMemory,
@@ -22,4 +41,5 @@ export {
   type PhysicalMemory,
   sparseMemory,
 } from './memory/index.ts';
+export * as mm from './mm/index.ts';
 export * as recording from './recording/index.ts';
