@@ -34,7 +34,7 @@ export {
 } from '../lib/units.ts';
 export { type BootMemory, checkBootInvariants } from './boot-invariants.ts';
 export { reserveBootmemRegion, resetManagedPages } from './boot-pages.ts';
-export { type DeferredPageSink, deferredGrowZone, deferredInitMemmap } from './deferred-init.ts';
+export { deferredGrowZone, deferredInitMemmap, type FreeDeferredBlock } from './deferred-init.ts';
 export {
   FreeAreas,
   freeListHead,
