@@ -6,6 +6,7 @@ import {
   createIomem,
   createResource,
   type E820Finish,
+  type E820Hook,
   type E820Setup,
   type E820SetupOptions,
   e820MemblockSetup,
@@ -159,6 +160,16 @@ describe('example B: 5 GiB', () => {
       'e820: reserve RAM buffer [mem 0x0009fc00-0x0009ffff]',
       'e820: reserve RAM buffer [mem 0xbffe0000-0xbfffffff]',
     ]);
+  });
+});
+
+describe('RAM up to exactly 4 GiB', () => {
+  it('has one end of RAM', () => {
+    const { state, log } = setupE820({
+      firmware: { entries: map('0+9fc00 1; 100000000+1000 2; 100000+fff00000 1') },
+    });
+    expect(state).toMatchObject({ maxPfn: 0x100000, maxLowPfn: 0x100000 });
+    expect(log.filter((line) => line.text.startsWith('last_pfn'))).toHaveLength(1);
   });
 });
 
@@ -373,6 +384,41 @@ describe('hooks', () => {
       mtrrHook: hook('mtrr'),
     });
     expect(steps).toEqual(['early', 'efi', 'platform', 'gart', 'mtrr']);
+  });
+
+  it('see the map and the log as they are at their step', () => {
+    const seen: [string, boolean, string][] = [];
+    const hook =
+      (name: string): E820Hook =>
+      (state, sink) => {
+        const isCarved = state.table.entries.some(({ type }) => type === 128);
+        seen.push([name, isCarved, text(state.table).slice(0, 8)]);
+        sink({ level: 6, text: name });
+      };
+    const { log } = setupE820({
+      firmware: { entries: map(A) },
+      cmdline: 'mem=64M',
+      setupData: [{ address: 0x200000n, type: 0, length: 16 }],
+      kernel: { start: 0x7fe0000n, end: 0x7fe1000n },
+      efiHook: hook('efi'),
+      platformHook: hook('platform'),
+      gartHook: hook('gart'),
+      mtrrHook: hook('mtrr'),
+    });
+    expect(seen).toEqual([
+      ['efi', false, '0+9fc00 '],
+      ['platform', true, '0+9fc00 '],
+      ['gart', true, '0+1000 2'],
+      ['mtrr', true, '0+1000 2'],
+    ]);
+    const lines = log.map(({ text: line }) => line);
+    const lineBefore = (name: string): string => lines[lines.indexOf(name) - 1];
+    const lineAfter = (name: string): string => lines[lines.indexOf(name) + 1];
+    expect(lineBefore('efi')).toMatch(/^e820: remove .* usable$/);
+    expect(lineBefore('platform')).toMatch(/^user: /);
+    expect(lineAfter('platform')).toBe('.text .data .bss are not marked as E820_TYPE_RAM!');
+    expect(lineBefore('gart')).toBe('e820: remove [mem 0x000a0000-0x000fffff] usable');
+    expect(lineBefore('mtrr')).toMatch(/^last_pfn = /);
   });
 
   it('their edits show in the log and in what follows', () => {
