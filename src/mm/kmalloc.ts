@@ -176,12 +176,17 @@ export class Kmalloc<C> {
   free(address: number, cpu: number): void {
     if (this.trace !== null) this.trace.kfree?.(address === 0 ? -1 : address);
     if (address <= ZERO_SIZE_PTR || this.#backend.giveBack(address, cpu)) return;
-    this.#freeLarge(this.#largeHead(address), address, cpu);
+    this.freeLarge(address, cpu);
   }
 
-  /** @kernel free_large_kmalloc */
-  #freeLarge(head: number, address: number, cpu: number): void {
+  /**
+   * Frees the block of pages that an address is in, which is no slab.
+   * @throws KmemError `FOREIGN_POINTER` when no such block is allocated
+   * @kernel free_large_kmalloc
+   */
+  freeLarge(address: number, cpu: number): void {
     const { map, source, log } = this.#options;
+    const head = this.#largeHead(address);
     const order = allocatedOrder(map, head);
     if (order === 0 && !this.#warnedOrder0) {
       this.#warnedOrder0 = true;

@@ -12,6 +12,7 @@ import type { KmemCacheOptions } from './slab-create.ts';
  * - `BAD_CACHE`: the creation cannot work (`data.errno`); `PANIC`: it failed and had SLAB_PANIC;
  * - `BAD_PAGE`: the page source gave a page that cannot be used;
  * - `BAD_ATTRIBUTE`: a value that an attribute refuses (`data.errno`);
+ * - `BAD_SNAPSHOT`: a snapshot that cannot be restored here;
  * - `CRASH`: where the kernel would crash.
  *
  * Thrown before anything changed.

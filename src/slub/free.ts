@@ -1,0 +1,237 @@
+import { KmemError } from '../mm/kmem-cache.ts';
+import { SlabFlag } from '../mm/slab-flags.ts';
+import { type CacheState, hasFlag } from './cache-state.ts';
+import { putCpuPartial } from './cpu-slab.ts';
+import { freeDebug } from './debug-alloc.ts';
+import { isMarkedInUse, setFreePointer } from './debug-object.ts';
+import { printTracking } from './debug-report.ts';
+import { discardSlab } from './new-slab.ts';
+import { addPartial, removePartial } from './node-lists.ts';
+import { indexOfAddress, setNext, slabOfAddress } from './pointer.ts';
+import { FREELIST_END, LINK_ALLOCATED } from './slab-table.ts';
+import { ContentMode, checkCpu, type SlubState } from './state.ts';
+import { countStat, Stat } from './statistics.ts';
+
+/** Taint bit of a warning. */
+const TAINT_WARN = 0x200;
+
+function refuse(code: string, message: string, cache: CacheState | null, address: number): never {
+  throw new KmemError(code, message, { cache: cache?.name ?? null, address });
+}
+
+/**
+ * The slab of an address that is to be freed.
+ * @throws KmemError `FOREIGN_POINTER` when it is in none
+ */
+function slabToFree(state: SlubState, cache: CacheState | null, address: number): number {
+  const slab = slabOfAddress(state, address);
+  if (slab < 0) refuse('FOREIGN_POINTER', 'the address is in no slab', cache, address);
+  return slab;
+}
+
+/** Whether the kernel itself looks up the cache of an object that is freed. (spec slub 4.18 step 1) */
+export function looksUpCache(state: SlubState, cache: CacheState): boolean {
+  return state.config.freelistHardened || hasFlag(cache, SlabFlag.SLAB_CONSISTENCY_CHECKS);
+}
+
+/**
+ * The cache that an object is really freed to.
+ * @param cache the one that the caller names
+ * @returns null when nothing is to be freed
+ * @throws KmemError `FOREIGN_POINTER`, `WRONG_CACHE` where the kernel would trust the caller blindly
+ * @kernel cache_from_obj (spec slub 4.18 step 1)
+ */
+export function cacheFromObject(
+  state: SlubState,
+  cache: CacheState,
+  address: number,
+): CacheState | null {
+  const slab = slabOfAddress(state, address);
+  if (!looksUpCache(state, cache)) {
+    if (slab < 0) refuse('FOREIGN_POINTER', 'the address is in no slab', cache, address);
+    if (state.slabs.cache[slab] === cache.id) return cache;
+    refuse('WRONG_CACHE', 'the object belongs to another cache', cache, address);
+  }
+  if (slab < 0) {
+    if (!state.warnedNotSlab) {
+      state.warnedNotSlab = true;
+      state.log?.('virt_to_cache: Object is not a Slab page!');
+      state.taint |= TAINT_WARN;
+    }
+    return null;
+  }
+  const real = cacheOfSlab(state, slab);
+  if (real.id !== cache.id) {
+    state.log?.(`cache_from_obj: Wrong slab cache. ${cache.name} but object is from ${real.name}`);
+    state.taint |= TAINT_WARN;
+    printTracking(state, real, address);
+  }
+  return real;
+}
+
+/** The cache that owns a slab. */
+export function cacheOfSlab(state: SlubState, slab: number): CacheState {
+  const cache = state.cacheById[state.slabs.cache[slab]] ?? null;
+  if (cache !== null) return cache;
+  throw new KmemError('CRASH', 'a slab without a cache', { pfn: state.slabs.pfn[slab] });
+}
+
+/**
+ * Checks that a caller owns an object, as far as the kernel does not check it itself.
+ * @throws KmemError `FOREIGN_POINTER`, `DOUBLE_FREE`
+ */
+export function checkOwned(
+  state: SlubState,
+  cache: CacheState,
+  slab: number,
+  address: number,
+): void {
+  if (hasFlag(cache, SlabFlag.SLAB_CONSISTENCY_CHECKS)) return;
+  const index = indexOfAddress(state, cache, slab, address);
+  if (index < 0) refuse('FOREIGN_POINTER', 'no object starts at the address', cache, address);
+  const owned = cache.isDebug
+    ? isMarkedInUse(state, cache, slab, index)
+    : state.slabs.links[state.slabs.linkBase[slab] + index] === LINK_ALLOCATED;
+  if (!owned) refuse('DOUBLE_FREE', 'the object is free already', cache, address);
+}
+
+/** Clears what a free clears. @kernel slab_free_hook (spec slub 4.18 step 3) */
+export function clearOnFree(state: SlubState, cache: CacheState, address: number): void {
+  if (!cache.zeroOnFree || state.contentMode === ContentMode.NONE) return;
+  state.memory.fill(address, cache.objectSize, 0);
+  state.memory.fill(address + cache.inuse, cache.size - cache.inuse - cache.pad, 0);
+}
+
+/**
+ * Frees a chain of objects of a normal slab that is not this CPU's.
+ * @param head index of the first object; the chain is linked up to `tail`
+ * @param tail index of the last object
+ * @param count objects in the chain
+ * @kernel __slab_free (spec slub 4.19)
+ */
+export function freeSlow(
+  state: SlubState,
+  cache: CacheState,
+  slab: number,
+  head: number,
+  tail: number,
+  count: number,
+  cpu: number,
+): void {
+  const { slabs } = state;
+  const { stats } = cache;
+  const node = slabs.node[slab];
+  const prior = slabs.freelist[slab];
+  setNext(state, cache, slab, tail, prior);
+  slabs.freelist[slab] = head;
+  const inuse = slabs.inuse[slab] - count;
+  slabs.inuse[slab] = inuse;
+  if (slabs.frozen[slab] === 1) {
+    countStat(stats, cpu, Stat.free_frozen);
+    return;
+  }
+  const surplus = inuse === 0 && cache.nrPartial[node] >= cache.minPartial;
+  if (prior === FREELIST_END && state.config.cpuPartial) {
+    slabs.frozen[slab] = 1;
+    putCpuPartial(state, cache, slab, true, cpu);
+    countStat(stats, cpu, Stat.cpu_partial_free);
+    return;
+  }
+  if (!surplus) {
+    if (prior !== FREELIST_END) return;
+    addPartial(state, cache, slab, true);
+    countStat(stats, cpu, Stat.free_add_partial);
+    return;
+  }
+  if (prior !== FREELIST_END) {
+    removePartial(state, cache, slab);
+    countStat(stats, cpu, Stat.free_remove_partial);
+  }
+  countStat(stats, cpu, Stat.free_slab);
+  discardSlab(state, cache, slab, cpu);
+}
+
+/**
+ * Gives an object back: to the CPU freelist if its slab is this CPU's, else the long way.
+ * @param slab the slab that the address is in
+ * @throws KmemError `FOREIGN_POINTER`, `DOUBLE_FREE`
+ * @kernel do_slab_free (spec slub 4.18)
+ */
+export function giveObject(
+  state: SlubState,
+  cache: CacheState,
+  slab: number,
+  address: number,
+  cpu: number,
+): void {
+  checkOwned(state, cache, slab, address);
+  clearOnFree(state, cache, address);
+  if (cache.isDebug) {
+    // The hook stores NULL before any check looks at the object.
+    setFreePointer(state, cache, slab, address, 0);
+    countStat(cache.stats, cpu, Stat.free_slowpath);
+    freeDebug(state, cache, slab, address, address, 1, cpu);
+    return;
+  }
+  const index = indexOfAddress(state, cache, slab, address);
+  if (cache.cpuSlab[cpu] === slab) {
+    setNext(state, cache, slab, index, cache.cpuFreelist[cpu]);
+    cache.cpuFreelist[cpu] = index;
+    countStat(cache.stats, cpu, Stat.free_fastpath);
+    return;
+  }
+  countStat(cache.stats, cpu, Stat.free_slowpath);
+  freeSlow(state, cache, slab, index, index, 1, cpu);
+}
+
+/**
+ * Frees an object whose slab is this CPU's: the short way.
+ * @returns false when it is not, and nothing was done
+ * @throws KmemError `FOREIGN_POINTER`, `DOUBLE_FREE`
+ */
+export function giveToCpuSlab(
+  state: SlubState,
+  cache: CacheState,
+  address: number,
+  cpu: number,
+): boolean {
+  const from = address - cache.cpuBase[cpu];
+  if (!(from >= 0 && from < cache.cpuSpan[cpu])) return false;
+  const index = (from * cache.sizeInverse + 0.5) | 0;
+  if (index * cache.size !== from) {
+    refuse('FOREIGN_POINTER', 'no object starts at the address', cache, address);
+  }
+  const { links } = state.slabs;
+  const cell = cache.cpuLinks[cpu] + index;
+  if (links[cell] !== LINK_ALLOCATED) {
+    refuse('DOUBLE_FREE', 'the object is free already', cache, address);
+  }
+  const next = cache.cpuFreelist[cpu];
+  if (state.contentMode === ContentMode.NONE) links[cell] = next;
+  else {
+    clearOnFree(state, cache, address);
+    setNext(state, cache, cache.cpuSlab[cpu], index, next);
+  }
+  cache.cpuFreelist[cpu] = index;
+  return true;
+}
+
+/**
+ * Frees an object to the cache that the caller names.
+ * @kernel kmem_cache_free (spec slub 4.18)
+ */
+export function freeToCache(
+  state: SlubState,
+  cache: CacheState,
+  address: number,
+  cpu: number,
+): void {
+  if (giveToCpuSlab(state, cache, address, cpu)) {
+    if (cache.stats !== null) countStat(cache.stats, cpu, Stat.free_fastpath);
+    return;
+  }
+  checkCpu(state, cpu);
+  const real = cacheFromObject(state, cache, address);
+  if (real === null) return;
+  giveObject(state, real, slabToFree(state, real, address), address, cpu);
+}
