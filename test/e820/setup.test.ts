@@ -451,6 +451,13 @@ describe('bad maps', () => {
     ).toBe('NO_RAM');
   });
 
+  it('touching pieces of RAM and RESERVED_KERN make a page together', () => {
+    const pieces = map('1000+800 1; 1800+800 80; 5000+1000 2');
+    expect(setupE820({ firmware: { entries: pieces } }).state.maxPfn).toBe(1);
+    const apart = map('1000+800 1; 1900+700 80; 5000+1000 2');
+    expect(errorOf(() => setupE820({ firmware: { entries: apart } })).code).toBe('NO_RAM');
+  });
+
   it('example G: an entry that ends at 2^64 dies when the firmware map is made', () => {
     const { state } = setupE820({
       firmware: { entries: map('0+9fc00 1; 100000+fee0000 1; fffffffffffff000+1000 2') },
