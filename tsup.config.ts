@@ -9,6 +9,7 @@ const entry = {
   memblock: 'src/memblock/index.ts',
   buddy: 'src/buddy/index.ts',
   slab: 'src/slab/index.ts',
+  slowpath: 'src/slowpath/index.ts',
   recording: 'src/recording/index.ts',
   cli: 'src/cli/index.ts',
 };

@@ -8,6 +8,7 @@ import type { CompactionContext } from './compaction-context.ts';
 import { CompactResult, MigrateMode } from './constants.ts';
 import { fragmentationScoreNode, shouldProactiveCompactNode } from './proactive.ts';
 import { compactionSuitable } from './suitable.ts';
+import type { KcompactdActivity } from './types.ts';
 import { compactionDeferReset, compactionDeferred, deferCompaction } from './zone-state.ts';
 
 /** Milliseconds between looks at the fragmentation score. */
@@ -23,8 +24,12 @@ export interface KcompactdState {
   highestZoneidx: number;
   /** A user asked for a proactive run. */
   proactiveTrigger: boolean;
+  /** Whether it was woken, or is at work. */
+  running: boolean;
   /** Milliseconds until the next look without being woken; Infinity when proactive runs are off. */
   timeoutMs: number;
+  /** When it went to sleep, milliseconds since start. */
+  sleptAtMs: number;
 }
 
 /**
@@ -33,22 +38,52 @@ export interface KcompactdState {
  */
 export class Kcompactd {
   private readonly ctx: CompactionContext;
+  private readonly now: () => number;
   /** State by node id. */
   readonly nodes: readonly KcompactdState[];
 
-  constructor(ctx: CompactionContext) {
+  /**
+   * @param ctx what compaction works with
+   * @param now milliseconds since start
+   */
+  constructor(ctx: CompactionContext, now: () => number = () => 0) {
     this.ctx = ctx;
+    this.now = now;
     this.nodes = ctx.model.nodes.map((node) => ({
       maxOrder: 0,
       highestZoneidx: Math.max(0, node.nrZones - 1),
       proactiveTrigger: false,
-      timeoutMs: KCOMPACTD_PERIOD_MS,
+      running: false,
+      timeoutMs: this.period(),
+      sleptAtMs: now(),
     }));
+  }
+
+  /** What a node's kcompactd is doing. */
+  activity(nodeId: number): KcompactdActivity {
+    return this.nodes[nodeId].running ? 'running' : 'asleep';
+  }
+
+  /** Lets every node's kcompactd look at the fragmentation score at once. */
+  triggerAll(): void {
+    for (const state of this.nodes) {
+      state.proactiveTrigger = true;
+      state.running = true;
+    }
+  }
+
+  /** Lets those run that were woken or whose timeout is over. */
+  tick(): void {
+    const now = this.now();
+    for (const { id, online, cpus } of this.ctx.model.nodes) {
+      const { running, sleptAtMs, timeoutMs } = this.nodes[id];
+      if (online && (running || now >= sleptAtMs + timeoutMs)) this.run(id, cpus[0] ?? 0);
+    }
   }
 
   /**
    * Asks a node's kcompactd for blocks.
-   * @returns whether it has work now; the host should run it
+   * @returns whether this woke it; the host should run it
    * @kernel wakeup_kcompactd (spec slowpath-compaction 4.24)
    */
   wakeup(nodeId: number, order: number, highestZoneidx: number): boolean {
@@ -56,8 +91,9 @@ export class Kcompactd {
     const state = this.nodes[nodeId];
     if (state.maxOrder < order) state.maxOrder = order;
     if (state.highestZoneidx > highestZoneidx) state.highestZoneidx = highestZoneidx;
-    if (!this.isSuitable(nodeId)) return false;
+    if (state.running || !this.isSuitable(nodeId)) return false;
     this.ctx.trace?.mmCompactionWakeupKcompactd?.(nodeId, order, highestZoneidx);
+    state.running = true;
     return true;
   }
 
@@ -69,17 +105,31 @@ export class Kcompactd {
    */
   run(nodeId: number, cpu = 0): boolean {
     const state = this.nodes[nodeId];
-    this.ctx.trace?.mmCompactionKcompactdSleep?.(nodeId);
-    if (state.maxOrder > 0 && !state.proactiveTrigger) {
-      this.doWork(nodeId, cpu);
-      state.timeoutMs = this.period();
-      return true;
+    state.running = true;
+    let worked = false;
+    try {
+      worked = this.work(nodeId, cpu);
+    } finally {
+      state.running = false;
+      state.sleptAtMs = this.now();
+      this.ctx.trace?.mmCompactionKcompactdSleep?.(nodeId);
     }
+    return worked;
+  }
+
+  private work(nodeId: number, cpu: number): boolean {
+    const state = this.nodes[nodeId];
     state.timeoutMs = this.period();
+    let worked = false;
+    if (state.maxOrder > 0 && !state.proactiveTrigger) {
+      while (state.maxOrder > 0 && !state.proactiveTrigger) this.doWork(nodeId, cpu);
+      worked = true;
+      if (!state.proactiveTrigger) return worked;
+    }
     const wanted = shouldProactiveCompactNode(this.ctx, nodeId);
     if (wanted) this.proactiveRun(nodeId, cpu);
     state.proactiveTrigger = false;
-    return wanted;
+    return worked || wanted;
   }
 
   private period(): number {

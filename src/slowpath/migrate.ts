@@ -120,7 +120,7 @@ function moveToTarget(
   const wasMapped = map.mapcount[from] > 0;
   const underWriteback = (map.flags[from] & PageFlag.PG_writeback) !== 0;
   if (underWriteback && cc.mode !== MigrateMode.MIGRATE_SYNC) return MigrateOutcome.BUSY;
-  const outcome = ctx.host.migrate(from, to, cc.mode);
+  const outcome = ctx.host.migrate?.(from, to, cc.mode) ?? MigrateOutcome.OK;
   if (outcome !== MigrateOutcome.OK) return outcome;
   const nonLru = isMovableNonLru(ctx, from);
   if (!nonLru) countIsolated(ctx, from, cc.cpu, -1);

@@ -1,9 +1,9 @@
-import { PageframeError } from '../lib/errors.ts';
 import { Gfp, gfpZone } from '../mm/gfp.ts';
 import type { MemoryModel } from '../mm/memory-model.ts';
 import type { LogSink, TraceSink } from '../mm/trace.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
+import { KernelPanicError } from './errors.ts';
 import {
   isEligible,
   isUnkillable,
@@ -24,19 +24,14 @@ import { OomConstraint, type OomHost, type OomTask, type OomTunables } from './o
 import { RateLimit } from './rate-limit.ts';
 import type { OomRequest } from './types.ts';
 
-/** The kernel would stop the machine here. `code` is `KERNEL_PANIC`, `data.text` what it prints. */
-export class KernelPanicError extends PageframeError {
-  constructor(text: string) {
-    super('KERNEL_PANIC', `Kernel panic - not syncing: ${text}`, { text });
-  }
-}
-
 /** What the OOM killer reports through. */
 export interface OomOutput {
   /** The kernel's log. */
   readonly log: LogSink | null;
   /** Tracepoints. */
   readonly trace: TraceSink | null;
+  /** Milliseconds since start. */
+  now(): number;
   /** Lines of the memory report; nodes and zones above the index are left out. @kernel show_mem */
   showMem?(nodemask: Uint8Array | null, highestZoneidx: number, cpu: number): readonly string[];
 }
@@ -180,7 +175,7 @@ export class OomKiller {
     const suppressed = (count: number): void => {
       this.log(`oom_kill_process: ${count} callbacks suppressed`);
     };
-    if (this.reportLimit.allows(this.host.now(), suppressed)) {
+    if (this.reportLimit.allows(this.output.now(), suppressed)) {
       this.dumpHeader(request, constraint, nodemask, victim);
     }
     this.kill(victim, message, request.cpu);

@@ -8,6 +8,16 @@ const REAPER_RETRY_MS = 100;
 /** Attempts before a memory is given up. */
 const REAPER_ATTEMPTS = 10;
 
+/** What the reaper reports through, and its clock. */
+export interface ReaperOutput {
+  /** The kernel's log. */
+  readonly log: LogSink | null;
+  /** Tracepoints. */
+  readonly trace: TraceSink | null;
+  /** Milliseconds since start. */
+  now(): number;
+}
+
 /** A victim in the reaper's hands. */
 interface Reaping {
   readonly task: OomTask;
@@ -24,13 +34,10 @@ interface Reaping {
  */
 export class OomReaper {
   private readonly host: OomHost;
-  private readonly output: { readonly log: LogSink | null; readonly trace: TraceSink | null };
+  private readonly output: ReaperOutput;
   private readonly waiting: Reaping[] = [];
 
-  constructor(
-    host: OomHost,
-    output: { readonly log: LogSink | null; readonly trace: TraceSink | null },
-  ) {
+  constructor(host: OomHost, output: ReaperOutput) {
     this.host = host;
     this.output = output;
   }
@@ -45,12 +52,12 @@ export class OomReaper {
     const mm = task.oomMm ?? task.mm;
     if (mm === null || mm.oomReapQueued) return;
     mm.oomReapQueued = true;
-    this.waiting.push({ task, mm, due: this.host.now() + REAPER_DELAY_MS, attempts: 0 });
+    this.waiting.push({ task, mm, due: this.output.now() + REAPER_DELAY_MS, attempts: 0 });
   }
 
   /** Does what is due now, the victim queued last first. The host calls it as time passes. */
   tick(): void {
-    const now = this.host.now();
+    const now = this.output.now();
     for (let index = this.waiting.length - 1; index >= 0; index--) {
       const entry = this.waiting[index];
       if (entry.due <= now && this.step(entry, now)) this.waiting.splice(index, 1);

@@ -89,8 +89,6 @@ export interface OomHost {
   readonly tasks: readonly OomTask[];
   /** The caller, null if it is not one of them. */
   readonly current: OomTask | null;
-  /** Milliseconds since start. */
-  now(): number;
   /** SIGKILL to the whole group. The default model lets it exit at once, unless it is the caller. */
   kill(task: OomTask): void;
   /** Frees private and anonymous pages of a memory; false if it is locked. Default: they are freed. */

@@ -8,8 +8,9 @@ import {
   setPageblockSkip,
   zoneIdOf,
 } from '../mm/page-map.ts';
-import { type Zone, zoneEndPfn } from '../mm/zone.ts';
+import { isPopulated, type Zone, zoneEndPfn } from '../mm/zone.ts';
 import type { CompactControl } from './compact-control.ts';
+import type { CompactionContext } from './compaction-context.ts';
 import { isHugeCompound, pageblockEndPfn, pageblockStartPfn } from './pageblock.ts';
 import type { ZoneCompaction } from './zone-state.ts';
 
@@ -78,6 +79,16 @@ export function resetZoneIsolationSuitable(
     state.cachedMigratePfn[0] = migratePfn;
     state.cachedMigratePfn[1] = migratePfn;
     state.cachedFreePfn = freePfn;
+  }
+}
+
+/**
+ * Clears the skip hints of all zones of a node, where they ask for it.
+ * @kernel reset_isolation_suitable (spec slowpath-compaction 4.23)
+ */
+export function resetIsolationSuitable(ctx: CompactionContext, nodeId: number): void {
+  for (const zone of ctx.model.nodes[nodeId].zones) {
+    if (isPopulated(zone)) resetZoneIsolationSuitable(ctx.model, zone, ctx.zones[zone.id]);
   }
 }
 

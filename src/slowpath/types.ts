@@ -1,4 +1,9 @@
+import type { PhysicalMemory } from '../memory/types.ts';
+import type { MemoryModel } from '../mm/memory-model.ts';
+import type { TaskContext } from '../mm/task.ts';
+import type { LogSink, TraceSink } from '../mm/trace.ts';
 import type { Zone } from '../mm/zone.ts';
+import type { OomHost } from './oom-types.ts';
 
 /**
  * Where a free may leave a block for a waiting compaction instead of the free lists. Published to
@@ -72,13 +77,13 @@ export interface CompactionLru {
 export interface MigrationHost {
   /**
    * Moves a page's owner from one frame to another: whoever held `from` holds `to` from now on. The
-   * caller copies content, flags and counts.
+   * caller copies content, flags and counts. Default: always `OK`.
    * @param from frame in use, isolated
    * @param to free frame, isolated
    * @param mode how much may be waited, see `MigrateMode`
    * @returns a value of `MigrateOutcome`
    */
-  migrate(from: number, to: number, mode: number): number;
+  migrate?(from: number, to: number, mode: number): number;
   /** Whether the mapping of a dirty page can migrate without writing it first. Default true. */
   hasMigrateCallback?(pfn: number): boolean;
   /** Isolates a movable page that is on no LRU list. Default: refuses. */
@@ -136,6 +141,8 @@ export interface SlowPathReclaim {
   zoneReclaimablePages(zone: Zone): number;
   /** Wakes a node's kswapd. @kernel wakeup_kswapd */
   wakeupKswapd(zoneId: number, gfp: number, order: number, highestZoneidx: number): void;
+  /** What kswapd of a node is doing; `running` matters. Default: never running. */
+  kswapdState?(node: number): string;
 }
 
 /**
@@ -159,4 +166,87 @@ export interface OomRequest {
 export interface OomKiller {
   /** Whether waiting for memory makes sense now. @kernel out_of_memory */
   outOfMemory(request: OomRequest): boolean;
+}
+
+/**
+ * Which nodes the running task may use, when cpusets are in use. The page allocator's object fits by
+ * shape. (spec slowpath-compaction 4.11)
+ */
+export interface SlowPathCpusets {
+  /** Nodes of the task's cpuset. */
+  memsAllowed(): readonly number[];
+  /** Whether a request of the task may use a node. @kernel __cpuset_node_allowed */
+  nodeAllowed(node: number, gfp: number): boolean;
+  /** A number that changes when the task's nodes or memory policy change. Default: they never do. */
+  cookie?(): number;
+  /** Whether some cpuset has only movable nodes (the insane-config key). Default false. */
+  insaneConfig?(): boolean;
+  /** Name of the task's cpuset in reports. Default `/`. */
+  cpusetName?(): string;
+}
+
+/** What a node's kcompactd is doing. */
+export type KcompactdActivity =
+  /** Nothing to do. */
+  | 'asleep'
+  /** Woken, or at work. */
+  | 'running';
+
+/** A round that ended without a page and will be repeated. */
+export interface StallRound {
+  /** The request's mask. */
+  readonly gfp: number;
+  /** Order wanted. */
+  readonly order: number;
+  /** Rounds that ended like this in this call, from 1. */
+  readonly rounds: number;
+  /** Why it goes on. */
+  readonly cause: 'oom' | 'nofail';
+}
+
+/** What the slow path can be told and asked by its surroundings. */
+export interface SlowPathHooks {
+  /**
+   * The next round starts after one that ended in OOM or NOFAIL. The host may free memory here, or
+   * throw. Default: a `StallError` when a full round changed nothing.
+   */
+  onStall?(round: StallRound): void;
+  /** Lines of a stack dump in reports. Default: one line that names the CPU and the task. */
+  dumpStack?(cpu: number): readonly string[];
+  /** A number that changes when zonelists are rebuilt. Default: they never are. */
+  zonelistCookie?(): number;
+}
+
+/** How a `SlowPath` is made. */
+export interface SlowPathOptions {
+  /** The machine. */
+  readonly model: MemoryModel;
+  /** The page allocator. */
+  readonly pages: SlowPathPages;
+  /** The LRU lists. Default: the LRU lists of `InstantLru`, without batches. */
+  readonly lru?: CompactionLru;
+  /** Reclaim. Default: nothing can be reclaimed. */
+  readonly reclaim?: SlowPathReclaim;
+  /** Owner of the pages. Default: every page that is movable by its flags can be moved. */
+  readonly host?: MigrationHost;
+  /** Tasks and what ends them. Default: there are none, so that the kernel panics. */
+  readonly oom?: OomHost;
+  /** Cpusets. Default: none in use. */
+  readonly cpusets?: SlowPathCpusets;
+  /** Other parts of the surroundings. */
+  readonly hooks?: SlowPathHooks;
+  /** The running task; share it with page allocator and reclaim. Default: a user task without flags. */
+  readonly task?: TaskContext;
+  /** Storage for page contents, copied by migration. Default: none. */
+  readonly memory?: PhysicalMemory;
+  /** Tracepoints. Default: none. */
+  readonly trace?: TraceSink;
+  /** The kernel's log. Default: none. */
+  readonly log?: LogSink;
+  /** Milliseconds since start, for timers and limits of reports. Default: stands still at 0. */
+  readonly now?: () => number;
+  /** Whether COMPACTION is built in. Default true. */
+  readonly compaction?: boolean;
+  /** `full` checks all invariants after every public call; slow. Default `basic`. */
+  readonly checks?: 'basic' | 'full';
 }

@@ -11,29 +11,23 @@ import type { CompactionContext } from './compaction-context.ts';
 import { AllocFlag, CompactPriority, CompactResult, PAGE_ALLOC_COSTLY_ORDER } from './constants.ts';
 import { eachZone, type RetryState, shouldCompactRetry, shouldReclaimRetry } from './retry.ts';
 import { tryToCompactPages } from './try-to-compact.ts';
-import type { OomKiller, SlowPathPages, SlowPathReclaim, SlowPathRequest } from './types.ts';
+import type {
+  OomKiller,
+  SlowPathPages,
+  SlowPathReclaim,
+  SlowPathRequest,
+  StallRound,
+} from './types.ts';
 import { compactionDeferReset } from './zone-state.ts';
 
-/** What the slow path can be told and asked by its surroundings. */
-export interface SlowPathHooks {
+/** What the state machine reports to its surroundings. */
+export interface SlowPathReports {
   /** A request failed for good and may be reported. @kernel warn_alloc */
-  warnAlloc?(gfp: number, order: number, request: SlowPathRequest, cpu: number): void;
+  warnAlloc(gfp: number, order: number, request: SlowPathRequest, cpu: number): void;
   /** The kernel would complain once. */
-  warnOnce?(text: string): void;
-  /** The next round starts after one that ended in OOM or NOFAIL; the host may free memory, or throw. */
-  onStall?(round: StallRound): void;
-}
-
-/** A round that ended without a page and will be repeated. */
-export interface StallRound {
-  /** The request's mask. */
-  readonly gfp: number;
-  /** Order wanted. */
-  readonly order: number;
-  /** Rounds that ended like this in this call, from 1. */
-  readonly rounds: number;
-  /** Why it goes on. */
-  readonly cause: 'oom' | 'nofail';
+  warnOnce(text: string): void;
+  /** The next round starts after one that ended in OOM or NOFAIL. */
+  onStall(round: StallRound): void;
 }
 
 /** What an attempt in the middle of the state machine says. */
@@ -81,25 +75,25 @@ class SlowCall implements RetryState {
  *
  * @kernel __alloc_pages_slowpath (spec slowpath-compaction 4.5)
  */
-export class SlowPath {
+export class AllocPagesSlowpath {
   private readonly ctx: CompactionContext;
   private readonly pages: SlowPathPages;
   private readonly reclaim: SlowPathReclaim;
   private readonly oom: OomKiller | null;
-  private readonly hooks: SlowPathHooks;
+  private readonly reports: SlowPathReports;
 
   constructor(
     ctx: CompactionContext,
     pages: SlowPathPages,
     reclaim: SlowPathReclaim,
     oom: OomKiller | null,
-    hooks: SlowPathHooks = {},
+    reports: SlowPathReports,
   ) {
     this.ctx = ctx;
     this.pages = pages;
     this.reclaim = reclaim;
     this.oom = oom;
-    this.hooks = hooks;
+    this.reports = reports;
   }
 
   /**
@@ -113,7 +107,7 @@ export class SlowPath {
   allocPagesSlowpath(gfp: number, order: number, request: SlowPathRequest, cpu: number): number {
     const call = new SlowCall(gfp, order, request, cpu);
     if (call.has(Gfp.__GFP_ATOMIC) && call.canDirectReclaim) {
-      this.hooks.warnOnce?.('__GFP_ATOMIC with __GFP_DIRECT_RECLAIM');
+      this.reports.warnOnce('__GFP_ATOMIC with __GFP_DIRECT_RECLAIM');
       call.gfp &= ~Gfp.__GFP_ATOMIC;
     }
     const first = this.firstAttempts(call);
@@ -252,7 +246,7 @@ export class SlowPath {
       const { request, gfp, order, cpu } = call;
       const { zonelist, nodemask } = request;
       const killed = this.oom?.outOfMemory({ zonelist, nodemask, gfp, order, cpu }) ?? false;
-      if (!killed && call.has(Gfp.__GFP_NOFAIL)) this.hooks.warnOnce?.('OOM with __GFP_NOFAIL');
+      if (!killed && call.has(Gfp.__GFP_NOFAIL)) this.reports.warnOnce('OOM with __GFP_NOFAIL');
       if (killed || call.has(Gfp.__GFP_NOFAIL)) {
         call.progress = 1;
         if (call.has(Gfp.__GFP_NOFAIL)) {
@@ -289,11 +283,11 @@ export class SlowPath {
       if (!call.has(Gfp.__GFP_NOFAIL)) return this.fail(call);
       const warn = !call.has(Gfp.__GFP_NOWARN);
       if (!call.canDirectReclaim) {
-        if (warn) this.hooks.warnOnce?.('__GFP_NOFAIL without __GFP_DIRECT_RECLAIM');
+        if (warn) this.reports.warnOnce('__GFP_NOFAIL without __GFP_DIRECT_RECLAIM');
         return this.fail(call);
       }
-      if (warn && this.ctx.task.pfMemalloc) this.hooks.warnOnce?.('__GFP_NOFAIL with PF_MEMALLOC');
-      if (warn && call.costly) this.hooks.warnOnce?.('__GFP_NOFAIL of a costly order');
+      if (warn && this.ctx.task.pfMemalloc) this.reports.warnOnce('__GFP_NOFAIL with PF_MEMALLOC');
+      if (warn && call.costly) this.reports.warnOnce('__GFP_NOFAIL of a costly order');
       const helped = this.cpusetFallback(call, AllocFlag.ALLOC_MIN_RESERVE);
       if (helped >= 0) return helped;
       this.stall(call, 'nofail');
@@ -303,14 +297,14 @@ export class SlowPath {
   }
 
   private fail(call: SlowCall): number {
-    this.hooks.warnAlloc?.(call.gfp, call.order, call.request, call.cpu);
+    this.reports.warnAlloc(call.gfp, call.order, call.request, call.cpu);
     return NIL;
   }
 
   private stall(call: SlowCall, cause: 'oom' | 'nofail'): void {
     call.stalls++;
     const { gfp, order, stalls } = call;
-    this.hooks.onStall?.({ gfp, order, rounds: stalls, cause });
+    this.reports.onStall({ gfp, order, rounds: stalls, cause });
   }
 
   /** @kernel __alloc_pages_cpuset_fallback */

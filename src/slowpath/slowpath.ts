@@ -1,0 +1,184 @@
+import { checkInteger } from '../lib/errors.ts';
+import type { MemoryModel } from '../mm/memory-model.ts';
+import { setExtfragThreshold } from '../mm/sysctl.ts';
+import type { TaskContext } from '../mm/task.ts';
+import type { LogSink, TraceSink } from '../mm/trace.ts';
+import type { Zone } from '../mm/zone.ts';
+import { resetIsolationSuitable } from './skip-hints.ts';
+import { SlowPathState } from './state.ts';
+import { compactionSuitable } from './suitable.ts';
+import type { KcompactdActivity, SlowPathOptions, SlowPathRequest } from './types.ts';
+
+/** Largest value of an `int`. */
+const INT_MAX = 0x7fffffff;
+
+/**
+ * What an allocation of Linux 6.1 does when the first attempt fails: kswapd, reserves, direct
+ * reclaim, direct compaction, retries, the OOM killer, the failure report; and compaction by itself,
+ * kcompactd, proactive compaction, `compact_memory`.
+ *
+ * It fits the page allocator's `slowPath`. Its `compactionSuitable`, `wakeupKcompactd` and
+ * `resetIsolationSuitable` fit the host of reclaim. kcompactd runs only when the host says so.
+ *
+ * @kernel __alloc_pages_slowpath, mm/compaction, mm/oom_kill (spec slowpath-compaction 4)
+ */
+export class SlowPath {
+  /** What the module works on; read it, but change it through the methods. */
+  readonly state: SlowPathState;
+
+  /** @param options machine, page allocator, LRU lists, reclaim and surroundings */
+  constructor(options: SlowPathOptions) {
+    this.state = new SlowPathState(options);
+  }
+
+  /** The machine. */
+  get model(): MemoryModel {
+    return this.state.compaction.model;
+  }
+
+  /** The running task. */
+  get task(): TaskContext {
+    return this.state.compaction.task;
+  }
+
+  /** Tracepoints, null for none. */
+  get trace(): TraceSink | null {
+    return this.state.compaction.trace;
+  }
+  set trace(trace: TraceSink | null) {
+    this.state.compaction.trace = trace;
+  }
+
+  /** The kernel's log, null for none. */
+  get log(): LogSink | null {
+    return this.state.log;
+  }
+  set log(log: LogSink | null) {
+    this.state.log = log;
+  }
+
+  /**
+   * Finds a block for a request that the fast path refused.
+   * @param gfp the request's mask, the task's scope flags applied
+   * @param order log2 of the number of pages
+   * @param request the prepared request
+   * @param cpu the CPU that asks
+   * @returns first page frame of a prepared block, -1 for none
+   * @throws StallError when the kernel would loop for ever; KernelPanicError when it would stop
+   * @kernel __alloc_pages_slowpath (spec slowpath-compaction 4.5)
+   */
+  allocPagesSlowpath(gfp: number, order: number, request: SlowPathRequest, cpu: number): number {
+    return this.state.slowPath.allocPagesSlowpath(gfp, order, request, cpu);
+  }
+
+  /**
+   * Whether a zone should be compacted for an order; fits reclaim's host.
+   * @returns a value of `CompactResult`: SUCCESS, SKIPPED or CONTINUE
+   * @kernel compaction_suitable (spec slowpath-compaction 4.14)
+   */
+  compactionSuitable(zone: number | Zone, order: number, highestZoneidx: number): number {
+    const of = typeof zone === 'number' ? this.model.zones[zone] : zone;
+    return compactionSuitable(this.state.compaction, of, order, 0, highestZoneidx);
+  }
+
+  /**
+   * Asks a node's kcompactd for blocks; fits reclaim's host. It works when `runKcompactd` is called.
+   * @kernel wakeup_kcompactd (spec slowpath-compaction 4.24)
+   */
+  wakeupKcompactd(node: number, order: number, highestZoneidx: number): void {
+    this.state.kcompactd.wakeup(node, order, highestZoneidx);
+  }
+
+  /** What a node's kcompactd is doing: `running` from its wake-up to the end of its work. */
+  kcompactdState(node: number): KcompactdActivity {
+    return this.state.kcompactd.activity(node);
+  }
+
+  /**
+   * Lets a node's kcompactd do the work it was woken for; without any, it looks at the fragmentation
+   * score as it does after its timeout.
+   * @param cpu CPU on which it runs. Default: the node's first
+   * @returns whether it compacted anything
+   * @kernel kcompactd (spec slowpath-compaction 4.24, 4.25)
+   */
+  runKcompactd(node: number, cpu: number = this.model.nodes[node].cpus[0] ?? 0): boolean {
+    return this.state.kcompactd.run(node, cpu);
+  }
+
+  /**
+   * Lets compaction look at every block of a node again; fits reclaim's host.
+   * @kernel reset_isolation_suitable (spec slowpath-compaction 4.23)
+   */
+  resetIsolationSuitable(node: number): void {
+    resetIsolationSuitable(this.state.compaction, node);
+  }
+
+  /** Compacts all memory, as a write to `/proc/sys/vm/compact_memory` does. @kernel compact_nodes (spec slowpath-compaction 4.26) */
+  compactMemory(cpu = 0): void {
+    this.state.compactMemory(cpu);
+  }
+
+  /** Compacts a node, as a write to its `compact` file in sysfs does. @kernel compact_store (spec slowpath-compaction 3) */
+  compactNode(node: number, cpu = 0): void {
+    this.state.compactNode(node, cpu);
+  }
+
+  /** Lets due timers run: kcompactd's timeouts and the OOM reaper. */
+  tick(): void {
+    this.state.tick();
+  }
+
+  /** `extfrag_threshold`, 0 to 1000: costly orders are not compacted at or below it. */
+  get extfragThreshold(): number {
+    return this.model.tunables.extfragThreshold;
+  }
+  set extfragThreshold(threshold: number) {
+    setExtfragThreshold(this.model, threshold);
+  }
+
+  /** `compaction_proactiveness`, 0 to 100; 0 is off. A write above 0 makes every kcompactd look at once. */
+  get compactionProactiveness(): number {
+    return this.state.compaction.proactiveness;
+  }
+  set compactionProactiveness(percent: number) {
+    checkInteger('compaction_proactiveness', percent, 0, 100);
+    this.state.compaction.proactiveness = percent;
+    if (percent > 0) this.state.kcompactd.triggerAll();
+  }
+
+  /** `compact_unevictable_allowed`, 0 or 1. */
+  get compactUnevictableAllowed(): number {
+    return this.state.compaction.unevictableAllowed ? 1 : 0;
+  }
+  set compactUnevictableAllowed(allowed: number) {
+    checkInteger('compact_unevictable_allowed', allowed, 0, 1);
+    this.state.compaction.unevictableAllowed = allowed === 1;
+  }
+
+  /** `panic_on_oom`: 0 never, 1 when memory is short everywhere, 2 always. */
+  get panicOnOom(): number {
+    return this.state.oom.tunables.panicOnOom;
+  }
+  set panicOnOom(value: number) {
+    checkInteger('panic_on_oom', value, 0, 2);
+    this.state.oom.tunables.panicOnOom = value;
+  }
+
+  /** `oom_kill_allocating_task`: not 0 to kill the caller if it can be killed. */
+  get oomKillAllocatingTask(): number {
+    return this.state.oom.tunables.oomKillAllocatingTask;
+  }
+  set oomKillAllocatingTask(value: number) {
+    checkInteger('oom_kill_allocating_task', value, -INT_MAX - 1, INT_MAX);
+    this.state.oom.tunables.oomKillAllocatingTask = value;
+  }
+
+  /** `oom_dump_tasks`: not 0 for a table of tasks in the report. */
+  get oomDumpTasks(): number {
+    return this.state.oom.tunables.oomDumpTasks;
+  }
+  set oomDumpTasks(value: number) {
+    checkInteger('oom_dump_tasks', value, -INT_MAX - 1, INT_MAX);
+    this.state.oom.tunables.oomDumpTasks = value;
+  }
+}
