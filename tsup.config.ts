@@ -8,6 +8,7 @@ const entry = {
   e820: 'src/e820/index.ts',
   memblock: 'src/memblock/index.ts',
   buddy: 'src/buddy/index.ts',
+  reclaim: 'src/reclaim/index.ts',
   slab: 'src/slab/index.ts',
   slowpath: 'src/slowpath/index.ts',
   recording: 'src/recording/index.ts',

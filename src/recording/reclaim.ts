@@ -1,0 +1,197 @@
+import { MemoryModel } from '../mm/memory-model.ts';
+import { NR_VM_ZONE_STAT_ITEMS, ZoneStatItem } from '../mm/vm-items.ts';
+import { MAX_DMA_PFN, MAX_DMA32_PFN, ZONE_NAMES } from '../mm/zone-types.ts';
+import { Reclaim } from '../reclaim/reclaim.ts';
+import { RecordingError } from './errors.ts';
+import { type Place, readBoolean, readObject, readRecord } from './fields.ts';
+import {
+  compareLruState,
+  type LruMachine,
+  type LruState,
+  loadLruState,
+  parseLruState,
+} from './lru-state.ts';
+import { formatReclaimCall, type ReclaimCall, readReclaimCall } from './reclaim-calls.ts';
+import { type Answer, lruContext, runReclaimCall, runShrinkSlab } from './reclaim-run.ts';
+import { RecordedPageCache } from './recorded-page-cache.ts';
+import type { Divergence, RecordedLine, Recording, ReplayOutcome } from './types.ts';
+
+/** A line, understood. */
+type Step =
+  | { readonly is: 'call'; readonly call: ReclaimCall }
+  | { readonly is: 'file'; readonly writepage: boolean }
+  | { readonly is: 'load' | 'compare'; readonly lru: LruState };
+
+/** Where and what differs; the caller knows which operation it was. */
+type Found = Omit<Divergence, 'operation' | 'line'>;
+
+/**
+ * Replays a recording of kind `reclaim` (recordings README, "reclaim-*").
+ * @throws RecordingError for a line, call, field or value that it does not understand
+ */
+export function replayReclaim(recording: Recording): ReplayOutcome {
+  const steps = recording.lines.map(readStep);
+  const endPfn = 1 + steps.reduce((highest, step) => Math.max(highest, highestPfn(step)), 0);
+  const replay = new Replay(endPfn);
+  let operations = 0;
+  let divergence: Divergence | null = null;
+  for (let i = 0; i < steps.length; i++) {
+    const step = steps[i];
+    const line = recording.lines[i].number;
+    if (step.is === 'file') {
+      replay.setWritepage(step.writepage);
+    } else if (step.is === 'load') {
+      replay.load(step.lru, line);
+    } else {
+      operations++;
+      if (divergence !== null) continue;
+      const found =
+        step.is === 'call' ? replay.call(step.call, line) : replay.compare(step.lru, line);
+      if (found !== null) divergence = { ...found, operation: operations, line };
+    }
+  }
+  return { operations, divergence };
+}
+
+function readStep(line: RecordedLine): Step {
+  const place: Place = { line: line.number, path: 'line' };
+  if (Array.isArray(line.value)) return { is: 'call', call: readReclaimCall(line.value, place) };
+  const fields = readRecord(line.value, place);
+  if (Object.hasOwn(fields, 'lruLoad')) {
+    const { lruLoad } = readObject(fields, place, ['lruLoad']);
+    return { is: 'load', lru: parseLruState(lruLoad, line.number, 'lruLoad') };
+  }
+  if (Object.hasOwn(fields, 'lru')) {
+    const { lru } = readObject(fields, place, ['lru']);
+    return { is: 'compare', lru: parseLruState(lru, line.number) };
+  }
+  if (Object.hasOwn(fields, 'file')) {
+    const { file } = readObject(fields, place, ['file']);
+    const { writepage } = readObject(file, place, ['writepage']);
+    return { is: 'file', writepage: readBoolean(writepage, place) };
+  }
+  const message = `line ${line.number}: a line with the fields ${Object.keys(fields).join(', ')}`;
+  throw new RecordingError('UNKNOWN_LINE', message, { line: line.number });
+}
+
+/** The page map must reach as far as the highest page that the recording names. */
+function highestPfn(step: Step): number {
+  if (step.is === 'file') return 0;
+  if (step.is === 'call') {
+    if (step.call.name !== 'lru_add') return 0;
+    return step.call.pages.reduce((highest, [pfn]) => Math.max(highest, pfn), 0);
+  }
+  const pages = Object.values(step.lru.lists).flat();
+  return pages.reduce((highest, [pfn]) => Math.max(highest, pfn), 0);
+}
+
+/** The machine under replay: one node, one CPU, a page allocator that only takes pages back. */
+class Replay {
+  readonly #model: MemoryModel;
+  readonly #reclaim: Reclaim;
+  #writepage = true;
+  #machine: LruMachine | null = null;
+
+  constructor(endPfn: number) {
+    this.#model = new MemoryModel({ endPfn });
+    const { map } = this.#model;
+    const release = (pfn: number): void => {
+      map.flags[pfn] = 0;
+      map.private[pfn] = 0;
+    };
+    this.#reclaim = new Reclaim({
+      model: this.#model,
+      allocator: {
+        freeUnrefPage: release,
+        freeUnrefPageList: (pfns) => {
+          for (let i = 0; i < pfns.length; i++) release(pfns[i]);
+        },
+        zoneWatermarkOk: () => true,
+        zoneWatermarkOkSafe: () => true,
+      },
+    });
+    this.#reclaim.task.pfKthread = true;
+  }
+
+  /** Whether the file's mapping has a writepage. */
+  setWritepage(writepage: boolean): void {
+    this.#writepage = writepage;
+    if (this.#machine !== null) this.#machine.file.writepage = writepage;
+  }
+
+  /** Starts from a recorded state. */
+  load(lru: LruState, line: number): void {
+    if (this.#machine !== null) {
+      throw new RecordingError('UNKNOWN_LINE', `line ${line}: a second start`, { line });
+    }
+    const { map } = this.#model;
+    for (const name of Object.keys(lru.zoneStat)) this.#addZone(name);
+    for (const [pfn] of Object.values(lru.lists).flat()) map.refcount[pfn] = 1;
+    const cache = new RecordedPageCache(this.#reclaim);
+    const file = cache.createFile({ writepage: this.#writepage, dirtyAccounting: false });
+    this.#machine = { reclaim: this.#reclaim, cache, file };
+    loadLruState(this.#machine, lru, line);
+    this.#takeOver(lru);
+  }
+
+  /** Compares a recorded state with what the machine holds. */
+  compare(lru: LruState, line: number): Found | null {
+    const difference = compareLruState(this.#loaded(line), lru);
+    this.#takeOver(lru);
+    if (difference === null) return null;
+    const { context, expected, got, path } = difference;
+    return { call: `lru, ${path}`, expected, got, context };
+  }
+
+  /** Makes a call and compares its result. */
+  call(call: ReclaimCall, line: number): Found | null {
+    let answer: Answer;
+    try {
+      answer =
+        call.name === 'do_shrink_slab'
+          ? runShrinkSlab(this.#reclaim, call)
+          : runReclaimCall(this.#loaded(line), call);
+    } catch (error) {
+      // The kernel took the call, so a refusal is a divergence, not an error of the recording.
+      if (!(error instanceof Error) || error instanceof RecordingError) throw error;
+      answer = { expected: 'success', got: `${error.name}: ${error.message}` };
+    }
+    if (answer.expected === answer.got) return null;
+    const context = this.#machine === null ? [] : lruContext(this.#machine);
+    return { call: formatReclaimCall(call), ...answer, context };
+  }
+
+  #loaded(line: number): LruMachine {
+    if (this.#machine !== null) return this.#machine;
+    const message = `line ${line}: nothing was loaded before`;
+    throw new RecordingError('UNKNOWN_LINE', message, { line });
+  }
+
+  /** A zone of x86-64 by its name, as far as the page map reaches. */
+  #addZone(name: string): void {
+    const { map, nodes } = this.#model;
+    const [node] = nodes;
+    const zone = node.zones[ZONE_NAMES.indexOf(name)];
+    const starts = [0, MAX_DMA_PFN, MAX_DMA32_PFN];
+    zone.startPfn = Math.min(starts[zone.index] ?? map.endPfn, map.endPfn);
+    const end = Math.min(starts[zone.index + 1] ?? map.endPfn, map.endPfn);
+    zone.spannedPages = end - zone.startPfn;
+    // A zone may be there although the recording names no page of it.
+    zone.presentPages = Math.max(1, zone.spannedPages);
+    zone.managedPages = zone.presentPages;
+    map.zone.fill(zone.id + 1, zone.startPfn, end);
+    node.nrZones = Math.max(node.nrZones, zone.index + 1);
+  }
+
+  /** Free pages move with what is not recorded: they are what the file says. */
+  #takeOver(lru: LruState): void {
+    const { nodes, vmstat } = this.#model;
+    for (const zone of nodes[0].zones) {
+      const free = lru.zoneStat[ZONE_NAMES[zone.index]]?.nr_free_pages;
+      if (free === undefined) continue;
+      const cell = zone.id * NR_VM_ZONE_STAT_ITEMS + ZoneStatItem.NR_FREE_PAGES;
+      vmstat.zone[cell] = free[0];
+      vmstat.zoneDiff[cell] = free[1];
+    }
+  }
+}
