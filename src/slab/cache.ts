@@ -101,7 +101,7 @@ export class SlabCache extends CacheState implements KmemCache {
     const { state } = this;
     this.checkCpu(cpu);
     state.calls?.enter('kmem_cache_free');
-    const object = objectToFree(this, address);
+    const object = objectToFree(this, address, cpu);
     if (object === NIL) return;
     const owner = cacheOfObject(state, object);
     state.trace?.kmemCacheFree?.(address, owner.name);
@@ -134,7 +134,7 @@ export class SlabCache extends CacheState implements KmemCache {
     let checked = 0;
     try {
       for (; checked < count; checked++) {
-        objects[checked] = objectToFree(this, addresses[checked]);
+        objects[checked] = objectToFree(this, addresses[checked], cpu);
         if (objects[checked] !== NIL) clearHeld(slabs, objects[checked]);
       }
     } finally {

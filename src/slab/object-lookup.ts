@@ -44,14 +44,15 @@ export function ownedObject(state: SlabState, address: number): number {
  * @throws KmemError `FOREIGN_POINTER`, `WRONG_CACHE`, `DOUBLE_FREE`
  * @kernel cache_from_obj (spec slab 4.1, 4.25)
  */
-export function objectToFree(cache: CacheState, address: number): number {
+export function objectToFree(cache: CacheState, address: number, cpu: number): number {
   const { state } = cache;
   state.calls?.enter('cache_from_obj');
+  if (isFreedTwiceInRow(state, address, cpu)) return NIL;
   const object = ownedObject(state, address);
   const hardened = state.config.freelistHardened;
   if (object === NIL) {
     if (hardened) {
-      warnOnce(state, 'virt_to_cache: Object is not a Slab page!');
+      warnOnce(state, 'virt_to_cache', 'virt_to_cache: Object is not a Slab page!');
       return NIL;
     }
     reportOutOfRange(state, address);
@@ -67,9 +68,34 @@ export function objectToFree(cache: CacheState, address: number): number {
   throw new KmemError('WRONG_CACHE', message, { cache: cache.name, owner: owner.name, address });
 }
 
-function warnOnce(state: SlabState, message: string): void {
-  if (state.warnedOnce.has(message)) return;
-  state.warnedOnce.add(message);
+/**
+ * With FREELIST_HARDENED, whether an object is freed that is on top of the array where it would go:
+ * that is warned about once, and ignored.
+ * @kernel __free_one (spec slab 4.25)
+ */
+function isFreedTwiceInRow(state: SlabState, address: number, cpu: number): boolean {
+  if (!state.config.freelistHardened) return false;
+  const slot = slotOfAddress(state, address);
+  if (slot === NIL) return false;
+  const cache = cacheOfObject(state, slot << SLOT_SHIFT);
+  const object = objectAt(cache, slot, address);
+  const node = state.slabs.node[slot];
+  const local = state.cpuNode[cpu];
+  const alien = cache.nodes[local]?.alien?.caches[node] ?? null;
+  const ac = state.multiNode && node !== local ? alien : cache.cpuCache[cpu];
+  if (object === NIL || ac === null || ac.avail === 0) return false;
+  if (ac.entries[ac.avail - 1] !== object) return false;
+  warnOnce(
+    state,
+    'free one',
+    `WARNING: ${cache.name}: object ${hex(address)} is freed twice in a row`,
+  );
+  return true;
+}
+
+function warnOnce(state: SlabState, reason: string, message: string): void {
+  if (state.warnedOnce.has(reason)) return;
+  state.warnedOnce.add(reason);
   state.log?.(message);
 }
 
@@ -93,6 +119,7 @@ export function reportOutOfRange(state: SlabState, address: number): void {
  * @throws KmemError as `ownedObject`
  */
 export function freeByAddress(state: SlabState, address: number, cpu: number): boolean {
+  if (isFreedTwiceInRow(state, address, cpu)) return true;
   const object = ownedObject(state, address);
   if (object === NIL) return false;
   cacheFree(cacheOfObject(state, object), object, cpu);
