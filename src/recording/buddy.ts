@@ -236,7 +236,7 @@ function formatResult(name: CallName, pages: readonly number[] | null): string {
 }
 
 /** The model's lists that hold pages, one text line each. */
-function listsOf({ state }: BuddyAllocator): string[] {
+export function listsOf({ state }: BuddyAllocator): string[] {
   return state.zones
     .filter(isPopulated)
     .flatMap((zone) => [...freeListLines(state, zone), ...pcpLines(state, zone)]);

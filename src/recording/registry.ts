@@ -7,6 +7,7 @@ import { replayReclaim } from './reclaim.ts';
 import { replaySlabGeometry } from './slab-geometry.ts';
 import { replaySlabMerge } from './slab-merge.ts';
 import { replaySlabOps } from './slab-ops.ts';
+import { replaySlow } from './slow.ts';
 import { replaySlubGeometry } from './slub-geometry.ts';
 import { replaySlubMerge } from './slub-merge.ts';
 import { replaySlubOps } from './slub-ops.ts';
@@ -28,6 +29,7 @@ const REPLAYERS: ReadonlyMap<string, Replayer> = new Map<string, Replayer>([
   ['slub_geometry', replaySlubGeometry],
   ['slub_merge', replaySlubMerge],
   ['slub_ops', replaySlubOps],
+  ['slow', replaySlow],
 ]);
 
 /** The kinds of recordings that can be replayed, in alphabetical order. */
