@@ -12,9 +12,8 @@ export function verifyRecording(recording: Recording): ReplayOutcome {
   const { kind } = recording;
   const replay = replayerOf(kind);
   if (replay === null) {
-    const known = supportedKinds();
-    const message = `recordings of kind ${kind} are not supported yet (${known.join(', ')} are)`;
-    throw new RecordingError('UNSUPPORTED_KIND', message, { kind, known });
+    const message = `recordings of kind ${kind} are not supported yet`;
+    throw new RecordingError('UNSUPPORTED_KIND', message, { kind, known: supportedKinds() });
   }
   return replay(recording);
 }

@@ -1,6 +1,8 @@
-// covers: src/recording/registry.ts
+import { readdirSync, readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { RecordingError } from '../../src/recording/errors.ts';
+import { readRecording } from '../../src/recording/reader.ts';
 import { formatOutcome, verifyRecording } from '../../src/recording/verify.ts';
 
 test('a replay without divergence is one line', () => {
@@ -36,4 +38,13 @@ test('a kind without a replayer is UNSUPPORTED_KIND', () => {
   }
   expect(error).toBeInstanceOf(RecordingError);
   expect(error).toMatchObject({ code: 'UNSUPPORTED_KIND', data: { kind: 'weather' } });
+});
+
+const folder = new URL('../recordings/', import.meta.url);
+const recordings = readdirSync(folder).filter((name) => name.endsWith('.ndjson.gz'));
+
+test.each(recordings)('%s replays without divergence', (name) => {
+  const text = gunzipSync(readFileSync(new URL(name, folder))).toString();
+  const outcome = verifyRecording(readRecording(text, name));
+  expect(formatOutcome(name, outcome).join('\n')).toMatch(/^ok {4}\S+ {2}\d+ operations/);
 });
