@@ -9,8 +9,9 @@ const entry = {
   memblock: 'src/memblock/index.ts',
   buddy: 'src/buddy/index.ts',
   reclaim: 'src/reclaim/index.ts',
-  slab: 'src/slab/index.ts',
   slowpath: 'src/slowpath/index.ts',
+  slab: 'src/slab/index.ts',
+  slub: 'src/slub/index.ts',
   recording: 'src/recording/index.ts',
   cli: 'src/cli/index.ts',
 };

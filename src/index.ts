@@ -42,4 +42,8 @@ export {
   sparseMemory,
 } from './memory/index.ts';
 export * as mm from './mm/index.ts';
+export * as reclaim from './reclaim/index.ts';
 export * as recording from './recording/index.ts';
+export * as slab from './slab/index.ts';
+export * as slowpath from './slowpath/index.ts';
+export * as slub from './slub/index.ts';
