@@ -18,9 +18,8 @@ import { BuddyError } from './errors.ts';
 import { allocPagesExact, getOrder, splitPage } from './exact.ts';
 import { freePages, putPageRefs } from './free.ts';
 import { putPagesList, releasePages } from './free-list-of-pages.ts';
-import { allocFromPcp, freeToPcp } from './hot-path.ts';
+import { BuddyHotPath } from './hot-path.ts';
 import { checkCpu, checkFree, checkOrder, checkPage, checkReferenced } from './misuse.ts';
-import { BuddyOperations } from './operations.ts';
 import { rememberSlot } from './request-slot.ts';
 
 /** Migratetype bits of a mask. */
@@ -31,25 +30,7 @@ const MOBILITY = Gfp.__GFP_MOVABLE | Gfp.__GFP_RECLAIMABLE;
  *
  * @kernel mm/page_alloc (spec buddy 4)
  */
-export class BuddyAllocator extends BuddyOperations {
-  /**
-   * Allocates a block of 2^order pages.
-   * @param gfp the request's mask, bits of `Gfp`
-   * @param order log2 of the number of pages; from 11 on nothing is that large
-   * @param node preferred node, -1 for that of the CPU
-   * @param cpu the CPU that asks
-   * @returns first page frame, a multiple of 2^order; null when there is none
-   * @throws BuddyError `BAD_REQUEST` for arguments that make no sense; `WOULD_LOOP` where the kernel
-   * would wait for ever
-   * @kernel alloc_pages_node, __alloc_pages (spec buddy 4.19)
-   */
-  allocPages(gfp: number, order: number, node = -1, cpu = 0): Pfn | null {
-    let pfn = allocFromPcp(this.state, gfp, order, node, cpu);
-    if (pfn === NIL) pfn = this.allocPagesOrNil(gfp, order, node, cpu);
-    if (this.fullChecks === true) this.verify();
-    return pfn === NIL ? null : (pfn as Pfn);
-  }
-
+export class BuddyAllocator extends BuddyHotPath {
   /**
    * Allocates a block from the nodes of a mask.
    * @param gfp the request's mask
@@ -77,33 +58,14 @@ export class BuddyAllocator extends BuddyOperations {
   }
 
   /**
-   * Frees a block: drops its reference.
-   * @param pfn what an allocation returned
-   * @param order as in that call
-   * @param cpu the CPU that frees
-   * @throws BuddyError `DOUBLE_FREE`, `WRONG_ORDER`, `FOREIGN_PAGE`, `PAGE_ON_LIST`, before anything
-   * changed
-   * @kernel __free_pages (spec buddy 4.25)
-   */
-  freePages(pfn: number, order: number, cpu = 0): void {
-    const { state } = this;
-    if (!freeToPcp(state, pfn, order, cpu)) {
-      checkCpu(state, cpu);
-      checkFree(state, pfn, order);
-      freePages(state, pfn, order, cpu);
-    }
-    if (this.fullChecks === true) this.verify();
-  }
-
-  /**
    * Allocates a block by the node of the CPU.
    * @returns its physical address in bytes, null when there is none
    * @throws BuddyError as `allocPages`
    * @kernel __get_free_pages (spec buddy 4.23)
    */
   getFreePages(gfp: number, order: number, cpu = 0): PhysAddr | null {
-    const pfn = this.allocPagesOrNil(gfp & ~Gfp.__GFP_HIGHMEM, order, -1, cpu);
-    return pfn === NIL ? null : (pfnToAddr(pfn) as PhysAddr);
+    const pfn = this.allocPages(gfp & ~Gfp.__GFP_HIGHMEM, order, -1, cpu);
+    return pfn === null ? null : (pfnToAddr(pfn) as PhysAddr);
   }
 
   /**
@@ -283,20 +245,32 @@ export class BuddyAllocator extends BuddyOperations {
   pageSource(): PageSource {
     const { state } = this;
     return {
-      allocPages: (gfp, order, node, cpu) => this.allocPagesOrNil(gfp, order, node, cpu),
+      allocPages: (gfp, order, node, cpu) => this.allocPages(gfp, order, node, cpu) ?? NIL,
       freePages: (pfn, order, cpu) => this.freePages(pfn, order, cpu),
       nodeOf: (pfn) => nodeOfPage(state.model, pfn),
       map: state.map,
     };
   }
 
-  /** `allocPages` with -1 for none. */
-  private allocPagesOrNil(gfp: number, order: number, node: number, cpu: number): number {
+  protected override allocPagesGenerally(
+    gfp: number,
+    order: number,
+    node: number,
+    cpu: number,
+  ): Pfn | null {
     const preferred = this.checkRequest(gfp, order, node, cpu);
     rememberSlot(this.state, gfp, node, cpu);
     const pfn = allocPages(this.state, gfp, order, preferred, null, cpu);
-    if (this.fullChecks) this.verify();
-    return pfn;
+    this.verify();
+    return pfn === NIL ? null : (pfn as Pfn);
+  }
+
+  protected override freePagesGenerally(pfn: number, order: number, cpu: number): void {
+    const { state } = this;
+    checkCpu(state, cpu);
+    checkFree(state, pfn, order);
+    freePages(state, pfn, order, cpu);
+    this.verify();
   }
 
   /** Checks a request and gives its preferred node. */

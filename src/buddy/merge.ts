@@ -1,11 +1,12 @@
 import { MAX_ORDER } from '../lib/units.ts';
-import { Migratetype, migratetypeIsMergeable } from '../mm/migratetype.ts';
+import { MIGRATE_TYPES, Migratetype, migratetypeIsMergeable } from '../mm/migratetype.ts';
 import { type PageMap, pageblockMigratetype } from '../mm/page-map.ts';
 import { ZoneStatItem } from '../mm/vm-items.ts';
 import { modZoneState } from '../mm/vmstat.ts';
-import { addToFreeList, addToFreeListTail, delPageFromFreeList } from './free-list.ts';
 import type { BuddyState } from './state.ts';
 import type { CaptureControl } from './types.ts';
+
+const LARGEST_ORDER = MAX_ORDER - 1;
 
 /** How a block is put on its list. @kernel fpi_t (spec buddy 3.3) */
 export const FreePageFlag = {
@@ -48,7 +49,8 @@ function capture(
 }
 
 /**
- * Puts a block back on the free lists of its zone, merged with its free buddies as far as possible.
+ * Puts a block back on the free lists of its zone, merged with its free buddies as far as possible,
+ * and counts its pages as free.
  * @param pfn first page frame, a multiple of 2^order
  * @param zone id of the page's zone
  * @param migratetype list to put it on, which need not be the type of its pageblock
@@ -65,33 +67,65 @@ export function freeOnePage(
   fpi: number,
   cpu: number,
 ): void {
-  const { map, areas, captureControl } = state;
-  const { blockState } = map;
-  const zones = map.zone;
   if (migratetype !== Migratetype.MIGRATE_ISOLATE) {
     modZoneState(state.vmstat, cpu, zone, ZoneStatItem.NR_FREE_PAGES, 1 << order);
   }
+  mergeBlock(state, pfn, zone, order, migratetype, fpi, cpu);
+}
+
+/**
+ * `freeOnePage` without the counter.
+ * @kernel __free_one_page (spec buddy 4.3 steps 2 to 5)
+ */
+export function mergeBlock(
+  state: BuddyState,
+  pfn: number,
+  zone: number,
+  order: number,
+  migratetype: number,
+  fpi: number,
+  cpu: number,
+): void {
+  const { map, areas, captureControl, pageblockOrder } = state;
+  const { blockState, next, prev } = map;
+  const zones = map.zone;
+  const { nrFree } = areas;
+  const tag = zone + 1;
+  const firstArea = zone * MAX_ORDER;
   blockState[pfn] = 0;
   let block = pfn;
-  let blockOrder = order;
-  for (; blockOrder < MAX_ORDER - 1; blockOrder++) {
-    if (
-      captureControl !== null &&
-      capture(state, captureControl, block, zone, blockOrder, migratetype, cpu)
-    ) {
-      return;
+  let current = order;
+  for (; current < LARGEST_ORDER; current++) {
+    if (captureControl !== null) {
+      if (capture(state, captureControl, block, zone, current, migratetype, cpu)) return;
     }
-    const buddy = block ^ (1 << blockOrder);
-    if (blockState[buddy] !== blockOrder + 1 || zones[buddy] !== zone + 1) break;
-    if (blockOrder >= state.pageblockOrder && !mayMerge(map, buddy, migratetype)) break;
-    delPageFromFreeList(areas, buddy, zone, blockOrder);
+    const buddy = block ^ (1 << current);
+    if (blockState[buddy] !== current + 1 || zones[buddy] !== tag) break;
+    if (current >= pageblockOrder && !mayMerge(map, buddy, migratetype)) break;
+    // delPageFromFreeList, written out: this loop is most of what a flush costs.
+    const before = prev[buddy];
+    const after = next[buddy];
+    next[before] = after;
+    prev[after] = before;
+    blockState[buddy] = 0;
+    nrFree[firstArea + current]--;
     block &= buddy;
   }
-  blockState[block] = blockOrder + 1;
-  if (goesToTail(state, block, blockOrder, fpi)) {
-    addToFreeListTail(areas, block, zone, blockOrder, migratetype);
+  blockState[block] = current + 1;
+  const head = areas.firstHead + (firstArea + current) * MIGRATE_TYPES + migratetype;
+  nrFree[firstArea + current]++;
+  if (goesToTail(state, block, current, fpi)) {
+    const last = prev[head];
+    prev[head] = block;
+    next[block] = head;
+    prev[block] = last;
+    next[last] = block;
   } else {
-    addToFreeList(areas, block, zone, blockOrder, migratetype);
+    const first = next[head];
+    next[head] = block;
+    prev[block] = head;
+    next[block] = first;
+    prev[first] = block;
   }
 }
 

@@ -1,7 +1,7 @@
 import { PAGE_SIZE } from '../lib/units.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { PAGE_FLAGS_MASK, PageFlag, PageMark } from '../mm/page-flags.ts';
-import { setAllocatedOrder, setCompound } from '../mm/page-map.ts';
+import { type PageMap, setAllocatedOrder, setCompound } from '../mm/page-map.ts';
 import { AllocFlag } from './alloc-flags.ts';
 import { badNewPage } from './bad-page.ts';
 import { checkPoison } from './poison.ts';
@@ -10,19 +10,29 @@ import type { BuddyState } from './state.ts';
 /** Flags and marks that a page must not have when it is handed out. @kernel PAGE_FLAGS_CHECK_AT_PREP */
 const CHECK_AT_PREP = PAGE_FLAGS_MASK | PageMark.MAPPING;
 
+/** Whether nothing speaks against handing out the pages of a range. */
+export function arePagesNew(map: PageMap, start: number, end: number): boolean {
+  const { refcount, flags, mapcount } = map;
+  const mask = CHECK_AT_PREP;
+  let used = 0;
+  for (let page = start; page < end; page++) {
+    used |= (flags[page] & mask) | refcount[page] | mapcount[page];
+  }
+  return used === 0;
+}
+
 /**
- * Whether all pages of a block are fit to be handed out; a page that is not is reported.
+ * Whether all pages of a block are fit to be handed out; the first page that is not is reported.
  * @kernel check_new_pages (spec buddy 4.21)
  */
 export function checkNewPages(state: BuddyState, pfn: number, order: number): boolean {
-  const { refcount, flags, mapcount } = state.map;
+  const { map } = state;
   const end = pfn + (1 << order);
-  for (let page = pfn; page < end; page++) {
-    if ((flags[page] & CHECK_AT_PREP) === 0 && (refcount[page] | mapcount[page]) === 0) continue;
-    badNewPage(state, page);
-    return false;
-  }
-  return true;
+  if (arePagesNew(map, pfn, end)) return true;
+  let page = pfn;
+  while (arePagesNew(map, page, page + 1)) page++;
+  badNewPage(state, page);
+  return false;
 }
 
 /**

@@ -32,8 +32,6 @@ import { getPageFromFreelist } from './zone-walk.ts';
 export class BuddyOperations {
   /** What the allocator works on; read it, but change it through the methods. */
   readonly state: BuddyState;
-  /** Whether all invariants are checked after every call. */
-  protected readonly fullChecks: boolean;
 
   /**
    * @param model the machine: its zones, lists and counters
@@ -41,7 +39,6 @@ export class BuddyOperations {
    */
   constructor(model: MemoryModel, options: BuddyOptions = {}) {
     this.state = new BuddyState(model, options);
-    this.fullChecks = options.checks === 'full';
   }
 
   /** The machine. */
@@ -357,6 +354,6 @@ export class BuddyOperations {
 
   /** Checks all invariants if the allocator was made for it. */
   protected verify(): void {
-    if (this.fullChecks) assertInvariants(this.state);
+    if (this.state.fullChecks) assertInvariants(this.state);
   }
 }

@@ -2,15 +2,19 @@ import { listAdd, listDel } from '../lib/list.ts';
 import { Migratetype } from '../mm/migratetype.ts';
 import { cachedMigratetype, pageblockMigratetype } from '../mm/page-map.ts';
 import { NR_PCP_LISTS, PCP_BATCH_SCALE_MAX } from '../mm/pageset.ts';
-import { NR_VM_EVENT_ITEMS, VmEvent } from '../mm/vm-items.ts';
+import { NR_VM_EVENT_ITEMS, VmEvent, ZoneStatItem } from '../mm/vm-items.ts';
+import { modZoneStateByOne } from '../mm/vmstat.ts';
 import type { Zone } from '../mm/zone.ts';
 import { ZoneFlag } from '../mm/zone-types.ts';
 import { badFreePage, isFreeable } from './bad-page.ts';
-import { FreePageFlag, freeOnePage } from './merge.ts';
+import { FreePageFlag, freeOnePage, mergeBlock } from './merge.ts';
 import { orderToPindex, PAGE_ALLOC_COSTLY_ORDER, pindexToOrder } from './pcp-index.ts';
 import type { BuddyState } from './state.ts';
 
 const PGFREE: number = VmEvent.pgfree;
+
+/** Longest run of pages that is merged as one block: below a pageblock, where no type is looked at. */
+const LARGEST_RUN = 256;
 
 /**
  * Moves pages from the lists of a page set to the free lists: list after list from `start` on, each
@@ -30,30 +34,89 @@ export function freePcppagesBulk(
   cpu: number,
 ): void {
   const { pagesets, map } = state;
-  const { prev } = map;
-  const isolated = zone.nrIsolatePageblock > 0;
   const firstHead = pagesets.firstHead + cell * NR_PCP_LISTS;
+  // Nobody may look in between, and no block may change its type or owner on the way.
+  const inRuns =
+    state.trace === null && state.captureControl === null && zone.nrIsolatePageblock === 0;
   let left = Math.min(count, pagesets.count[cell]);
   let list = start;
   while (left > 0) {
     const head = firstHead + list;
     const order = pindexToOrder(state, list);
-    while (left > 0 && prev[head] !== head) {
-      const pfn = prev[head];
-      listDel(map, pfn);
-      left -= 1 << order;
-      pagesets.count[cell] -= 1 << order;
-      if (!isFreeable(map, pfn)) {
-        badFreePage(state, pfn);
-        map.blockState[pfn] = 0;
-        continue;
-      }
-      const migratetype = isolated ? pageblockMigratetype(map, pfn) : cachedMigratetype(map, pfn);
-      freeOnePage(state, pfn, zone.id, order, migratetype, FreePageFlag.FPI_NONE, cpu);
-      if (state.trace !== null) state.trace.mmPagePcpuDrain?.(pfn, order, migratetype);
+    while (left > 0 && map.prev[head] !== head) {
+      const freed =
+        inRuns && order === 0
+          ? freeRun(state, zone.id, head, left, cpu)
+          : freeBlock(state, zone, head, order, cpu);
+      left -= freed;
+      pagesets.count[cell] -= freed;
     }
     list = list === NR_PCP_LISTS - 1 ? 0 : list + 1;
   }
+}
+
+/** Moves the last block of a per-CPU list to the free lists. @returns its pages */
+function freeBlock(
+  state: BuddyState,
+  zone: Zone,
+  head: number,
+  order: number,
+  cpu: number,
+): number {
+  const { map } = state;
+  const pfn = map.prev[head];
+  listDel(map, pfn);
+  if (!isFreeable(map, pfn)) {
+    badFreePage(state, pfn);
+    map.blockState[pfn] = 0;
+    return 1 << order;
+  }
+  const isolated = zone.nrIsolatePageblock > 0;
+  const migratetype = isolated ? pageblockMigratetype(map, pfn) : cachedMigratetype(map, pfn);
+  freeOnePage(state, pfn, zone.id, order, migratetype, FreePageFlag.FPI_NONE, cpu);
+  if (state.trace !== null) state.trace.mmPagePcpuDrain?.(pfn, order, migratetype);
+  return 1 << order;
+}
+
+/**
+ * Moves the last page of a per-CPU list to the free lists, together with those before it that
+ * continue it to an aligned block of one type. Freed one by one these pages would merge with each
+ * other only, until the block is whole; so it is merged as a block, and only counted page by page.
+ * @param most pages to move at most
+ * @returns pages moved
+ */
+function freeRun(state: BuddyState, zone: number, head: number, most: number, cpu: number): number {
+  const { map, vmstat } = state;
+  const { prev, next, blockState } = map;
+  const pfn = prev[head];
+  const type = blockState[pfn];
+  const whole = Math.min(most, LARGEST_RUN, pfn === 0 ? LARGEST_RUN : pfn & -pfn);
+  let length = 0;
+  let page = pfn;
+  while (
+    length < whole &&
+    page === pfn + length &&
+    blockState[page] === type &&
+    isFreeable(map, page)
+  ) {
+    length++;
+    page = prev[page];
+  }
+  if (length === 0) {
+    listDel(map, pfn);
+    badFreePage(state, pfn);
+    blockState[pfn] = 0;
+    return 1;
+  }
+  const order = 31 - Math.clz32(length);
+  length = 1 << order;
+  const before = prev[pfn + length - 1];
+  prev[head] = before;
+  next[before] = head;
+  for (let i = 1; i < length; i++) blockState[pfn + i] = 0;
+  modZoneStateByOne(vmstat, cpu, zone, ZoneStatItem.NR_FREE_PAGES, length);
+  mergeBlock(state, pfn, zone, order, (type >> 4) & 7, FreePageFlag.FPI_NONE, cpu);
+  return length;
 }
 
 /** Pages to flush; a flush also widens the next one. @kernel nr_pcp_free (spec buddy 4.26) */

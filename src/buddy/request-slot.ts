@@ -16,9 +16,9 @@ import type { BuddyState } from './state.ts';
  * numbers lie in the arrays. Worked out once and used until the zonelist is replaced.
  */
 export class RequestSlot {
-  /** Node whose zonelist was used. */
-  readonly node: MemoryNode;
-  /** The zonelist. */
+  /** Zonelists of the node. */
+  readonly zonelists: MemoryNode['zonelists'];
+  /** The first of them when the slot was made. */
   readonly zonelist: readonly Zone[];
   /** First zone that the request may use. */
   readonly zone: Zone;
@@ -41,7 +41,7 @@ export class RequestSlot {
     const { model, pagesets, vmstat } = state;
     const numa = (cpu * vmstat.zoneCount + zone.id) * NR_VM_NUMA_EVENT_ITEMS;
     const isLocal = zone.node === model.cpuNode[cpu];
-    this.node = node;
+    this.zonelists = node.zonelists;
     this.zonelist = node.zonelists[0];
     this.zone = zone;
     this.highestZoneidx = highest;
@@ -68,7 +68,7 @@ export function rememberSlot(state: BuddyState, gfp: number, node: number, cpu: 
   const { model, slots } = state;
   const index = slotIndex(state, gfp, node, cpu);
   const old = slots[index];
-  if (old !== undefined && old.node.zonelists[0] === old.zonelist) return;
+  if (old !== undefined && old.zonelists[0] === old.zonelist) return;
   const highest = gfpZone(gfp);
   const home = model.nodes[node === -1 ? model.cpuNode[cpu] : node];
   const zone = home.zonelists[0].find((candidate) => candidate.index <= highest);

@@ -53,7 +53,13 @@ export function rmqueueSmallest(
   return NIL;
 }
 
-function traceZoneLocked(state: BuddyState, pfn: number, order: number, migratetype: number): void {
+/** The tracepoint of a block that left the free lists. */
+export function traceZoneLocked(
+  state: BuddyState,
+  pfn: number,
+  order: number,
+  migratetype: number,
+): void {
   const refill = pcpAllowedOrder(state, order) && migratetype < MIGRATE_PCPTYPES ? 1 : 0;
   state.trace?.mmPageAllocZoneLocked?.(pfn, order, migratetype, refill);
 }

@@ -32,6 +32,8 @@ export class BuddyState {
   readonly nodes: readonly MemoryNode[];
   /** Storage for page contents, null for none. */
   readonly memory: PhysicalMemory | null;
+  /** Whether all invariants are checked after every call. */
+  readonly fullChecks: boolean;
   /** Order of a pageblock, also of the THP per-CPU lists. */
   readonly pageblockOrder: number;
   /** Whether there are per-CPU lists of the THP order. */
@@ -51,6 +53,8 @@ export class BuddyState {
    * `updateShortcuts`. (A number: V8 tests it with one comparison.)
    */
   shortcuts = 0;
+  /** Requests with these bits go the general way. */
+  readonly unusualBits: number;
   /** Slots of requests made before, see `slotIndex`. */
   readonly slots: (RequestSlot | undefined)[];
   /** Slots of a CPU, in units of 16. */
@@ -75,6 +79,8 @@ export class BuddyState {
   captureControl: CaptureControl | null = null;
   /** Movable pages that the last `moveFreepagesBlock` saw. */
   movableInBlock = 0;
+  /** Blocks that failed the new-page check so far. */
+  refusedBlocks = 0;
   /** Bad pages reported. */
   readonly badPages: BadPageReports = new BadPageReports();
   /** Broken poison reported. */
@@ -104,6 +110,7 @@ export class BuddyState {
     this.initOnAlloc = !this.pagePoison && (options.initOnAlloc ?? false);
     this.initOnFree = !this.pagePoison && (options.initOnFree ?? false);
     this.shuffle = options.shuffle ?? null;
+    this.fullChecks = options.checks === 'full';
     this.trace = options.trace ?? null;
     this.log = options.log ?? null;
     this.task = options.task ?? defaultTask();
@@ -112,6 +119,12 @@ export class BuddyState {
     this.cpusets = options.cpusets ?? null;
     this.dirtyRatio = options.dirtyRatio ?? 20;
     this.dirtyBytes = options.dirtyBytes ?? 0;
+    // What these ask for needs contents, another zonelist, a compound page or the dirty limit.
+    this.unusualBits =
+      Gfp.__GFP_WRITE |
+      Gfp.__GFP_THISNODE |
+      Gfp.__GFP_COMP |
+      (this.memory === null ? 0 : Gfp.__GFP_ZERO);
     this.slotStride = model.nodes.length + 1;
     this.slots = new Array<undefined>(model.cpuCount * this.slotStride * 16).fill(undefined);
     this.updateShortcuts();
@@ -122,7 +135,7 @@ export class BuddyState {
     const { hooks } = this;
     this.pcpContended = hooks.pcpContended?.bind(hooks) ?? null;
     const watched = this.trace !== null || this.pcpContended !== null || this.cpusets !== null;
-    const wiped = this.initOnAlloc || this.initOnFree || this.pagePoison;
+    const wiped = this.initOnAlloc || this.initOnFree || this.pagePoison || this.fullChecks;
     this.shortcuts = watched || wiped || this.gfpAllowedMask !== Gfp.__GFP_BITS_MASK ? 0 : 1;
   }
 }

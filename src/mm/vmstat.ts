@@ -121,6 +121,34 @@ export function modZoneState(
   }
 }
 
+/**
+ * Adds 1 to a zone counter on a CPU `count` times: what the threshold makes of single steps is not
+ * what it makes of their sum.
+ * @kernel __inc_zone_page_state
+ */
+export function modZoneStateByOne(
+  vm: Vmstat,
+  cpu: number,
+  zone: number,
+  item: number,
+  count: number,
+): void {
+  const perCpu = cpu * vm.zoneCount + zone;
+  const cell = perCpu * NR_VM_ZONE_STAT_ITEMS + item;
+  const threshold = vm.zoneThreshold[perCpu];
+  let left = count;
+  if (vm.zoneDiff[cell] > threshold || vm.zoneDiff[cell] < -threshold) {
+    // The threshold fell since the last update.
+    modZoneState(vm, cpu, zone, item, 1);
+    left--;
+  }
+  const difference = vm.zoneDiff[cell] + left;
+  // From here on the difference is folded whenever it gets past the threshold.
+  const folded = difference <= threshold ? 0 : difference - (difference % (threshold + 1));
+  if (folded !== 0) vm.zone[zone * NR_VM_ZONE_STAT_ITEMS + item] += folded;
+  vm.zoneDiff[cell] = difference - folded;
+}
+
 /** Adds `delta` to a node counter on a CPU. @kernel __mod_node_page_state */
 export function modNodeState(
   vm: Vmstat,
