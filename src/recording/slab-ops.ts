@@ -1,12 +1,11 @@
 import { BuddyAllocator } from '../buddy/allocator.ts';
-import { PAGE_SIZE } from '../lib/units.ts';
-import { sparseMemory } from '../memory/sparse.ts';
+import { hex, PAGE_SIZE, pfnToAddr } from '../lib/units.ts';
 import { topologyOfModel } from '../mm/slab-topology.ts';
 import { SlabAllocator } from '../slab/allocator.ts';
 import type { SlabCache } from '../slab/cache.ts';
 import { parseSlabParameters } from '../slab/parameters.ts';
 import type { SlabCacheGeometry } from '../slab/types.ts';
-import { firstDifference } from './difference.ts';
+import { type Difference, firstDifference } from './difference.ts';
 import { RecordingError } from './errors.ts';
 import {
   type Place,
@@ -26,7 +25,6 @@ import {
   readKmemCall,
   runKmemCall,
 } from './kmem-calls.ts';
-import { compareSlabBytes } from './slab-bytes.ts';
 import { asDivergence, createAs, formatCreate, metaOf } from './slab-geometry.ts';
 import { readSlabGeometry } from './slab-geometry-record.ts';
 import { isDebugBuild, replayWithOrders, requestedFlags, slabMaxOrders } from './slab-machine.ts';
@@ -34,6 +32,7 @@ import { type CacheRecord, readCacheStates, recordOfCache } from './slab-state.t
 import { compareKernelState } from './state-compare.ts';
 import { loadKernelState } from './state-load.ts';
 import type { Divergence, RecordedLine, Recording, RecordingMeta, ReplayOutcome } from './types.ts';
+import { WrittenMemory } from './written-memory.ts';
 
 const MAX_PFN = 2 ** 31;
 /** Entries of an array shown in a report. */
@@ -58,6 +57,7 @@ interface NumberedLine {
 interface Machine {
   readonly loaded: KernelState;
   readonly buddy: BuddyAllocator;
+  readonly memory: WrittenMemory;
   readonly allocator: SlabAllocator;
   readonly debug: boolean;
   caches: readonly SlabCache[];
@@ -107,11 +107,11 @@ function readFieldLine(line: unknown, place: Place): OpsLine {
     case 'cacheState':
       return { kind: name, caches: readCacheStates(value, at) };
     case 'bytes': {
-      const { pfn, hex } = readObject(value, at, ['pfn', 'hex']);
+      const record = readObject(value, at, ['pfn', 'hex']);
       return {
         kind: name,
-        pfn: readInteger(pfn, placeIn(at, 'pfn'), 0, MAX_PFN),
-        bytes: readHex(hex, placeIn(at, 'hex')),
+        pfn: readInteger(record.pfn, placeIn(at, 'pfn'), 0, MAX_PFN),
+        bytes: readHex(record.hex, placeIn(at, 'hex')),
       };
     }
     default: {
@@ -141,10 +141,11 @@ function newMachine(
 ): Machine {
   const buddy = new BuddyAllocator(loadKernelState(state));
   const { model } = buddy;
+  const memory = new WrittenMemory(model.map.endPfn * PAGE_SIZE);
   const topology = topologyOfModel(model);
   const allocator = new SlabAllocator({
     source: buddy.pageSource(),
-    memory: sparseMemory(model.map.endPfn * PAGE_SIZE),
+    memory,
     boot: 'bare',
     topology,
     nodeCpus: model.nodes.map(({ cpus }) => cpus),
@@ -153,7 +154,7 @@ function newMachine(
     // Caches of the same shape are caches of their own in these recordings.
     parameters: { ...parseSlabParameters(meta.cmdline), maxOrder: slabMaxOrder, nomerge: true },
   });
-  return { loaded: state, buddy, allocator, debug, caches: [] };
+  return { loaded: state, buddy, memory, allocator, debug, caches: [] };
 }
 
 function replayLines(
@@ -198,12 +199,25 @@ function replayLine(
       return asDivergence(difference, 'state', operation, line);
     }
     case 'bytes': {
-      const difference = compareSlabBytes(machine.allocator, content.pfn, content.bytes);
+      const difference = compareBytes(machine.memory, content.pfn, content.bytes);
       return asDivergence(difference, 'bytes', operation, line);
     }
     case 'call':
       return replayCall(machine, content.call, operation, line);
   }
+}
+
+/** Compares the bytes of a page frame that were written since the recording began. */
+function compareBytes(memory: WrittenMemory, pfn: number, expected: Uint8Array): Difference | null {
+  const start = pfnToAddr(pfn);
+  for (let i = 0; i < expected.length; i++) {
+    if (!memory.isWritten(start + i)) continue;
+    const got = memory.readU8(start + i);
+    if (got === expected[i]) continue;
+    const path = `byte ${i} of page frame ${pfn}`;
+    return { path, expected: hex(expected[i], 2), got: hex(got, 2), context: [] };
+  }
+  return null;
 }
 
 /** Makes the recorded caches. Whether one has a constructor shows only in its shape. */

@@ -1,25 +1,16 @@
-import { checkInteger } from '../lib/errors.ts';
-import { NIL, type PhysAddr } from '../lib/units.ts';
+import { checkInteger, type InvariantViolation } from '../lib/errors.ts';
 import { Gfp } from '../mm/gfp.ts';
-import { addressArgument, type Kmalloc } from '../mm/kmalloc.ts';
-import { kmallocSizeRoundup } from '../mm/kmalloc-sizes.ts';
-import {
-  type KmemAllocator,
-  KmemError,
-  type ObjectConstructor,
-  type ObjectLocation,
-} from '../mm/kmem-cache.ts';
+import { type KmemAllocator, KmemError, type ObjectLocation } from '../mm/kmem-cache.ts';
 import type { KmemCacheOptions } from '../mm/slab-create.ts';
 import { SlabFlag } from '../mm/slab-flags.ts';
 import { formatUnreclaimableSlab } from '../mm/slabinfo.ts';
 import type { TraceSink } from '../mm/trace.ts';
 import { kmemCacheInit, kmemCacheInitLate } from './boot.ts';
 import type { SlabCache } from './cache.ts';
-import type { CacheState } from './cache-state.ts';
 import { CallTracer } from './call-trace.ts';
 import { checkInvariantsIfAsked } from './checks.ts';
 import { kmemCacheCreate } from './create.ts';
-import { rcuGracePeriod } from './destroy.ts';
+import { endGracePeriod } from './destroy.ts';
 import { formatSlabSlabinfo } from './format.ts';
 import {
   enterMasks,
@@ -30,12 +21,13 @@ import {
   slabOnlineCpu,
   slabPrepareCpu,
 } from './hotplug.ts';
+import { assertInvariants, checkInvariants } from './invariants.ts';
+import { KmallocFrontEnd } from './kmalloc-front-end.ts';
 import { locateObject } from './locate.ts';
-import { reportOutOfRange } from './object-lookup.ts';
 import { cacheReap, runReapTimers, startCpuTimer } from './reap.ts';
 import { slabinfoWrite } from './slabinfo-write.ts';
-import { restoreState, type SlabSnapshot, snapshotState } from './snapshot.ts';
-import { BootState, SlabState } from './state.ts';
+import { type Constructors, restoreState, type SlabSnapshot, snapshotState } from './snapshot.ts';
+import { BootState, checkCpu, SlabState } from './state.ts';
 import type { CallSite, CallTrace, ReclaimState, SlabOptions, SlabTaskPolicy } from './types.ts';
 
 const BOOT_CPU = 0;
@@ -51,16 +43,12 @@ const BOOT_CPU = 0;
  *
  * @kernel mm/slab.c
  */
-export class SlabAllocator implements KmemAllocator {
-  /** Everything inside; read it, but change it only through the methods. */
-  readonly state: SlabState;
-  readonly #kmalloc: Kmalloc<CacheState>;
-
+export class SlabAllocator extends KmallocFrontEnd implements KmemAllocator {
   /** @throws ArgumentError `BAD_ARGUMENT`, KmemError `PANIC` when there is no memory to boot */
   constructor(options: SlabOptions) {
-    this.state = new SlabState(options);
-    kmemCacheInit(this.state);
-    this.#kmalloc = kmallocOf(this.state);
+    const state = new SlabState(options);
+    kmemCacheInit(state);
+    super(state);
     if ((options.bringUp ?? 'all') === 'none') return;
     kmemCacheInitLate(this.state);
     this.#bringUp();
@@ -95,106 +83,10 @@ export class SlabAllocator implements KmemAllocator {
 
   /** {@inheritDoc KmemAllocator.createCache} */
   createCache(name: string, options: KmemCacheOptions, cpu = 0): SlabCache | null {
-    this.#checkCpu(cpu);
+    checkCpu(this.state, cpu);
     const cache = kmemCacheCreate(this.state, name, options, cpu);
     checkInvariantsIfAsked(this.state);
     return cache;
-  }
-
-  /** {@inheritDoc KmemAllocator.kmalloc} */
-  kmalloc(size: number, gfp: number = Gfp.GFP_KERNEL, cpu = 0): PhysAddr | null {
-    return this.kmallocNode(size, gfp, NIL, cpu);
-  }
-
-  /** {@inheritDoc KmemAllocator.kmallocNode} */
-  kmallocNode(size: number, gfp: number, node: number, cpu = 0): PhysAddr | null {
-    if (this.state.hooked) this.#checkCpu(cpu);
-    return this.#checked(this.#kmalloc.alloc(size, gfp, node, cpu));
-  }
-
-  /** {@inheritDoc KmemAllocator.kzalloc} */
-  kzalloc(size: number, gfp: number = Gfp.GFP_KERNEL, cpu = 0): PhysAddr | null {
-    return this.kmallocNode(size, gfp | Gfp.__GFP_ZERO, NIL, cpu);
-  }
-
-  /** {@inheritDoc KmemAllocator.kmallocArray} */
-  kmallocArray(
-    count: number,
-    size: number,
-    gfp: number = Gfp.GFP_KERNEL,
-    cpu = 0,
-  ): PhysAddr | null {
-    const bytes = this.#kmalloc.arrayBytes(count, size);
-    return bytes === NIL ? null : this.kmallocNode(bytes, gfp, NIL, cpu);
-  }
-
-  /** {@inheritDoc KmemAllocator.kcalloc} */
-  kcalloc(count: number, size: number, gfp: number = Gfp.GFP_KERNEL, cpu = 0): PhysAddr | null {
-    return this.kmallocArray(count, size, gfp | Gfp.__GFP_ZERO, cpu);
-  }
-
-  /** {@inheritDoc KmemAllocator.krealloc} */
-  krealloc(
-    address: number | null,
-    size: number,
-    gfp: number = Gfp.GFP_KERNEL,
-    cpu = 0,
-  ): PhysAddr | null {
-    this.#checkCpu(cpu);
-    return this.#checked(this.#kmalloc.realloc(addressArgument(address), size, gfp, cpu));
-  }
-
-  /** {@inheritDoc KmemAllocator.kreallocArray} */
-  kreallocArray(
-    address: number | null,
-    count: number,
-    size: number,
-    gfp: number = Gfp.GFP_KERNEL,
-    cpu = 0,
-  ): PhysAddr | null {
-    const bytes = this.#kmalloc.arrayBytes(count, size);
-    return bytes === NIL ? null : this.krealloc(address, bytes, gfp, cpu);
-  }
-
-  /** {@inheritDoc KmemAllocator.kfree} */
-  kfree(address: number | null, cpu = 0): void {
-    this.#checkCpu(cpu);
-    const at = addressArgument(address);
-    reportOutOfRange(this.state, at);
-    this.state.calls?.enter('kfree');
-    this.#kmalloc.free(at, cpu);
-    checkInvariantsIfAsked(this.state);
-  }
-
-  /** {@inheritDoc KmemAllocator.kfreeSensitive} */
-  kfreeSensitive(address: number | null, cpu = 0): void {
-    this.#checkCpu(cpu);
-    this.#kmalloc.freeSensitive(addressArgument(address), cpu);
-    checkInvariantsIfAsked(this.state);
-  }
-
-  /** {@inheritDoc KmemAllocator.kfreeBulk} */
-  kfreeBulk(addresses: number[] | Float64Array, cpu = 0): void {
-    this.#checkCpu(cpu);
-    const { trace } = this.#kmalloc;
-    // The kernel has no tracepoint here.
-    this.#kmalloc.trace = null;
-    try {
-      for (const address of addresses) this.#kmalloc.free(addressArgument(address), cpu);
-    } finally {
-      this.#kmalloc.trace = trace;
-    }
-    checkInvariantsIfAsked(this.state);
-  }
-
-  /** {@inheritDoc KmemAllocator.ksize} */
-  ksize(address: number | null): number {
-    return this.#kmalloc.usableSize(addressArgument(address));
-  }
-
-  /** {@inheritDoc KmemAllocator.kmallocSizeRoundup} */
-  kmallocSizeRoundup(size: number): number {
-    return kmallocSizeRoundup(size, 'slab');
   }
 
   /** {@inheritDoc KmemAllocator.slabinfo} */
@@ -208,7 +100,7 @@ export class SlabAllocator implements KmemAllocator {
    * @kernel slabinfo_write (spec slab 4.20)
    */
   slabinfoWrite(text: string, cpu = 0): number {
-    this.#checkCpu(cpu);
+    checkCpu(this.state, cpu);
     const written = slabinfoWrite(this.state, text, cpu);
     checkInvariantsIfAsked(this.state);
     return written;
@@ -234,7 +126,7 @@ export class SlabAllocator implements KmemAllocator {
    * @kernel cache_reap (spec slab 4.18)
    */
   cacheReap(cpu = 0, now: number = this.state.jiffies(), contended = false): void {
-    this.#checkCpu(cpu);
+    checkCpu(this.state, cpu);
     cacheReap(this.state, cpu, now, contended);
     checkInvariantsIfAsked(this.state);
   }
@@ -250,14 +142,14 @@ export class SlabAllocator implements KmemAllocator {
   }
 
   /**
-   * Ends an RCU grace period: pages of TYPESAFE_BY_RCU slabs go back.
-   * @returns number of slabs
+   * The RCU grace period has ended: pages of TYPESAFE_BY_RCU slabs go back, then caches that were
+   * destroyed are freed.
+   * @kernel rcu_barrier (spec slab 4.16, 4.19)
    */
-  rcuGracePeriod(cpu = 0): number {
-    this.#checkCpu(cpu);
-    const slabs = rcuGracePeriod(this.state, cpu);
+  endGracePeriod(cpu = 0): void {
+    checkCpu(this.state, cpu);
+    endGracePeriod(this.state, cpu);
     checkInvariantsIfAsked(this.state);
-    return slabs;
   }
 
   /** Gives all caches their final arrays, after `bringUp: 'none'`. @kernel kmem_cache_init_late */
@@ -268,7 +160,7 @@ export class SlabAllocator implements KmemAllocator {
   /** Prepares the caches for a CPU that is about to start; false when there is no memory. @kernel slab_prepare_cpu */
   prepareCpu(starting: number, cpu = 0): boolean {
     checkInteger('starting', starting, 0, this.state.cpuCount - 1);
-    this.#checkCpu(cpu);
+    checkCpu(this.state, cpu);
     return slabPrepareCpu(this.state, starting, cpu);
   }
 
@@ -278,67 +170,115 @@ export class SlabAllocator implements KmemAllocator {
     slabOnlineCpu(this.state, starting);
   }
 
-  /** Stops a CPU. `deadCpu` takes back what it holds. @kernel slab_offline_cpu */
+  /** Stops a CPU. `cpuDead` takes back what it holds. @kernel slab_offline_cpu */
   offlineCpu(leaving: number): void {
     checkInteger('leaving', leaving, 0, this.state.cpuCount - 1);
     slabOfflineCpu(this.state, leaving);
   }
 
   /** Takes back what the arrays of a stopped CPU hold. @kernel slab_dead_cpu */
-  deadCpu(dead: number, cpu = 0): void {
+  cpuDead(dead: number, cpu = 0): void {
     checkInteger('dead', dead, 0, this.state.cpuCount - 1);
-    this.#checkCpu(cpu);
+    checkCpu(this.state, cpu);
     slabDeadCpu(this.state, dead, cpu);
     checkInvariantsIfAsked(this.state);
   }
 
   /** Prepares the caches for memory on a node that has none; false without memory. (spec slab 4.23) */
-  memGoingOnline(node: number, cpu = 0): boolean {
+  memoryGoingOnline(node: number, cpu = 0): boolean {
     checkInteger('node', node, 0, this.state.nodeIds - 1);
-    this.#checkCpu(cpu);
+    checkCpu(this.state, cpu);
     return slabMemGoingOnline(this.state, node, cpu);
   }
 
   /** Gives up free slabs of a node; false at the first cache with objects there. (spec slab 4.23) */
-  memGoingOffline(node: number, cpu = 0): boolean {
+  memoryGoingOffline(node: number, cpu = 0): boolean {
     checkInteger('node', node, 0, this.state.nodeIds - 1);
-    this.#checkCpu(cpu);
+    checkCpu(this.state, cpu);
     return slabMemGoingOffline(this.state, node, cpu);
   }
 
-  /** Attaches tracepoints, or none. */
-  setTrace(trace: TraceSink | null): void {
-    this.state.trace = trace;
-    this.#kmalloc.trace = trace;
+  /** Where tracepoints go, null for nowhere. */
+  get trace(): TraceSink | null {
+    return this.state.trace;
+  }
+
+  set trace(sink: TraceSink | null) {
+    this.state.trace = sink;
+    this.front.trace = sink;
     this.state.updateHooks();
   }
 
-  /** Reports the kernel functions that calls go through, or stops that. (spec slab 4.27) */
-  setCallTrace(sink: CallTrace | null): void {
+  /** Where the kernel functions that calls go through are reported, null for nowhere. (spec slab 4.27) */
+  get callTrace(): CallTrace | null {
+    return this.state.calls?.sink ?? null;
+  }
+
+  set callTrace(sink: CallTrace | null) {
     this.state.calls = sink === null ? null : new CallTracer(sink);
     this.state.updateHooks();
   }
 
   /** Memory policy and cpuset of the running task, null for none. (spec slab 4.10) */
-  setPolicy(policy: SlabTaskPolicy | null): void {
+  get policy(): SlabTaskPolicy | null {
+    return this.state.policy;
+  }
+
+  set policy(policy: SlabTaskPolicy | null) {
     this.state.policy = policy;
     this.state.updateHooks();
   }
 
   /** Whether sockets that swap over the network are active. (spec slab 4.24) */
-  setMemallocSocks(active: boolean): void {
+  get memallocSocks(): boolean {
+    return this.state.memallocSocks;
+  }
+
+  set memallocSocks(active: boolean) {
     this.state.memallocSocks = active;
     this.state.updateHooks();
   }
 
-  /** Where reclaim wants to count the pages of slabs that are freed, null outside of it. */
-  setReclaimState(reclaimState: ReclaimState | null): void {
-    this.state.reclaimState = reclaimState;
+  /** Counter of a task in page reclaim: freed slab pages are added to it; null outside of reclaim. */
+  get reclaimState(): ReclaimState | null {
+    return this.state.reclaimState;
+  }
+
+  set reclaimState(counter: ReclaimState | null) {
+    this.state.reclaimState = counter;
   }
 
   /** Who makes the following calls, for debug caches. */
-  setCallSite(callSite: CallSite): void {
+  get callSite(): CallSite {
+    return this.state.callSite;
+  }
+
+  set callSite(callSite: CallSite) {
     this.state.callSite = callSite;
+  }
+
+  /** Bits that requests may have now: boot masks some. @kernel gfp_allowed_mask */
+  get gfpAllowedMask(): number {
+    return this.state.gfpAllowedMask;
+  }
+
+  set gfpAllowedMask(mask: number) {
+    this.state.gfpAllowedMask = mask;
+  }
+
+  /** Taint bits of the kernel: reports set bit 5. */
+  get taint(): number {
+    return this.state.taint;
+  }
+
+  /** All broken rules, as `SLAB-<number>` of the specification. */
+  checkInvariants(): InvariantViolation[] {
+    return checkInvariants(this.state);
+  }
+
+  /** @throws InvariantError when any rule is broken */
+  assertInvariants(): void {
+    assertInvariants(this.state);
   }
 
   /** Everything but the content of memory, as plain data. */
@@ -352,25 +292,8 @@ export class SlabAllocator implements KmemAllocator {
    * @param constructors constructors of caches that are not there now, by cache name
    * @throws KmemError `BAD_SNAPSHOT`
    */
-  restore(
-    snapshot: SlabSnapshot,
-    constructors: Readonly<Record<string, ObjectConstructor>> = {},
-  ): void {
+  restore(snapshot: SlabSnapshot, constructors: Constructors = {}): void {
     restoreState(this.state, snapshot, constructors);
     checkInvariantsIfAsked(this.state);
   }
-
-  #checked(address: number): PhysAddr | null {
-    checkInvariantsIfAsked(this.state);
-    return address === NIL ? null : (address as PhysAddr);
-  }
-
-  #checkCpu(cpu: number): void {
-    checkInteger('cpu', cpu, 0, this.state.cpuCount - 1);
-  }
-}
-
-function kmallocOf({ kmalloc }: SlabState): Kmalloc<CacheState> {
-  if (kmalloc === null) throw new KmemError('CRASH', 'kmalloc does not exist yet');
-  return kmalloc;
 }

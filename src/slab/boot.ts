@@ -1,3 +1,4 @@
+import { NIL } from '../lib/units.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { Kmalloc } from '../mm/kmalloc.ts';
 import {
@@ -16,9 +17,10 @@ import { slabAllocNode } from './alloc.ts';
 import type { SlabCache } from './cache.ts';
 import { type CacheState, cacheNodeOf, KMEM_CACHE_NODE_BYTES } from './cache-state.ts';
 import { makeCache } from './create.ts';
+import { giveFast, slotHint, takeFast } from './fast-path.ts';
 import { freeByAddress, usableSize } from './object-lookup.ts';
 import { ownAlloc } from './own-memory.ts';
-import { BootState, type SlabState } from './state.ts';
+import { BootState, checkCpu, type SlabState } from './state.ts';
 import { enableCpucache } from './tune.ts';
 
 /** The CPU that boots. */
@@ -42,6 +44,9 @@ function newKmalloc(state: SlabState): Kmalloc<CacheState> {
     {
       backend: {
         takeSized: (cache, gfp, node, _size, cpu) => {
+          const address = node === NIL ? takeFast(cache, gfp, cpu) : NIL;
+          if (address !== NIL) return address;
+          checkCpu(state, cpu);
           state.calls?.enter('__kmalloc');
           state.calls?.enter('__do_kmalloc_node');
           state.calls?.enter('kmalloc_slab');
@@ -50,6 +55,10 @@ function newKmalloc(state: SlabState): Kmalloc<CacheState> {
           return slabAllocNode(cache, gfp, node, cpu);
         },
         giveBack: (address, cpu) => {
+          const slot = slotHint(state, address);
+          const cache = state.cacheById[state.slabs.cache[slot]] ?? null;
+          if (cache !== null && giveFast(cache, slot, address, cpu)) return true;
+          checkCpu(state, cpu);
           state.calls?.enter('__kmem_cache_free');
           return freeByAddress(state, address, cpu);
         },

@@ -1,5 +1,5 @@
-import { ArgumentError, checkInteger } from '../lib/errors.ts';
-import { NIL, PAGE_SIZE, type PhysAddr } from '../lib/units.ts';
+import { checkInteger } from '../lib/errors.ts';
+import { NIL, type PhysAddr } from '../lib/units.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { type KmemCache, type KmemCacheStats, KmemError } from '../mm/kmem-cache.ts';
 import { slabAllocBulk, slabAllocNode } from './alloc.ts';
@@ -7,9 +7,11 @@ import { CacheState } from './cache-state.ts';
 import { checkInvariantsIfAsked } from './checks.ts';
 import { kmemCacheDestroy } from './destroy.ts';
 import { ascendingCpus, kmemCacheEmpty, kmemCacheShrink } from './drain.ts';
+import { giveFast, slotHint, takeFast } from './fast-path.ts';
 import { cacheFree } from './free.ts';
 import { cacheOfObject, objectToFree } from './object-lookup.ts';
-import { clearHeld, INDEX_MASK, SLOT_SHIFT, setHeld } from './slab-table.ts';
+import { clearHeld, setHeld } from './slab-table.ts';
+import { checkCpu } from './state.ts';
 import { cacheStats } from './stats.ts';
 import { doTuneCpucache, type SlabTunables } from './tune.ts';
 import type { SlabCacheGeometry, SlabStatistics } from './types.ts';
@@ -22,21 +24,8 @@ import type { SlabCacheGeometry, SlabStatistics } from './types.ts';
 export class SlabCache extends CacheState implements KmemCache {
   /** {@inheritDoc KmemCache.alloc} */
   alloc(gfp: number = Gfp.GFP_KERNEL, cpu = 0): PhysAddr | null {
-    const ac = this.cpuCache[cpu];
-    if (
-      ac !== undefined &&
-      ac.avail > 0 &&
-      (gfp & Gfp.__GFP_ZERO) === 0 &&
-      !this.state.hooked &&
-      this.refcount !== 0
-    ) {
-      const { slabs } = this;
-      ac.touched = 1;
-      ac.avail -= 1;
-      const object = ac.entries[ac.avail];
-      slabs.held[object >> 5] |= 1 << (object & 31);
-      return (slabs.sMem[object >> SLOT_SHIFT] + (object & INDEX_MASK) * this.size) as PhysAddr;
-    }
+    const address = takeFast(this, gfp, cpu);
+    if (address !== NIL) return address as PhysAddr;
     this.checkCall(cpu);
     this.state.calls?.enter('kmem_cache_alloc');
     this.state.calls?.enter('__kmem_cache_alloc_lru');
@@ -68,38 +57,15 @@ export class SlabCache extends CacheState implements KmemCache {
 
   /** {@inheritDoc KmemCache.free} */
   free(address: number, cpu = 0): void {
-    const { state, slabs } = this;
-    const slot = state.map.private[Math.floor(address / PAGE_SIZE)];
-    const ac = this.cpuCache[cpu];
-    if (
-      ac !== undefined &&
-      ac.avail < ac.limit &&
-      !state.hooked &&
-      slabs.cache[slot] === this.id &&
-      (!state.multiNode || slabs.node[slot] === state.cpuNode[cpu])
-    ) {
-      const offset = address - slabs.sMem[slot];
-      const index = Math.round(offset * this.sizeInverse);
-      const object = (slot << SLOT_SHIFT) | index;
-      const bit = 1 << (object & 31);
-      if (
-        index >= 0 &&
-        index < this.num &&
-        index * this.size === offset &&
-        (slabs.held[object >> 5] & bit) !== 0
-      ) {
-        slabs.held[object >> 5] &= ~bit;
-        ac.entries[ac.avail] = object;
-        ac.avail += 1;
-        return;
-      }
-    }
+    const slot = slotHint(this.state, address);
+    if (this.slabs.cache[slot] === this.id && giveFast(this, slot, address, cpu)) return;
     this.freeSlow(address, cpu);
   }
 
   private freeSlow(address: number, cpu: number): void {
     const { state } = this;
-    this.checkCpu(cpu);
+    checkCpu(state, cpu);
+    if (this.cpuCache.length === 0) throw this.destroyedError();
     state.calls?.enter('kmem_cache_free');
     const object = objectToFree(this, address, cpu);
     if (object === NIL) return;
@@ -122,7 +88,7 @@ export class SlabCache extends CacheState implements KmemCache {
 
   /** {@inheritDoc KmemCache.freeBulk} */
   freeBulk(addresses: number[] | Float64Array, cpu = 0): void {
-    this.checkCpu(cpu);
+    checkCpu(this.state, cpu);
     this.freeAll(addresses, addresses.length, cpu);
     checkInvariantsIfAsked(this.state);
   }
@@ -220,15 +186,14 @@ export class SlabCache extends CacheState implements KmemCache {
     };
   }
 
-  private checkCpu(cpu: number): void {
-    checkInteger('cpu', cpu, 0, this.state.cpuCount - 1);
-    if (this.state.cpuOnline[cpu] === 0) throw new ArgumentError('the CPU is offline', { cpu });
+  private checkCall(cpu: number): void {
+    checkCpu(this.state, cpu);
+    if (this.refcount !== 0) return;
+    throw this.destroyedError();
   }
 
-  private checkCall(cpu: number): void {
-    this.checkCpu(cpu);
-    if (this.refcount !== 0) return;
-    throw new KmemError('CACHE_DESTROYED', `the cache ${this.name} was destroyed`, {
+  private destroyedError(): KmemError {
+    return new KmemError('CACHE_DESTROYED', `the cache ${this.name} was destroyed`, {
       cache: this.name,
     });
   }

@@ -58,15 +58,13 @@ export function kmemCacheDestroy(cache: CacheState, cpu: number): boolean {
  * Ends an RCU grace period: the pages of TYPESAFE_BY_RCU slabs that were given up go back, each on
  * the CPU that gave it up, and then what destroyed caches still hold.
  * @param cpu the CPU that releases caches
- * @returns number of slabs whose pages went back
  * @kernel kmem_rcu_free, slab_caches_to_rcu_destroy_workfn (spec slab 4.16, 4.19)
  */
-export function rcuGracePeriod(state: SlabState, cpu: number): number {
+export function endGracePeriod(state: SlabState, cpu: number): void {
   const slabs = state.rcuSlabs;
   const caches = state.rcuCaches;
   state.rcuSlabs = [];
   state.rcuCaches = [];
   for (const { cache, slot, cpu: owner } of slabs) kmemFreepages(cache, slot, owner);
   for (const cache of caches) releaseCache(cache, cpu);
-  return slabs.length;
 }

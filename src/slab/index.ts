@@ -1,3 +1,12 @@
+export {
+  type KmemAllocator,
+  type KmemCache,
+  type KmemCacheStats,
+  KmemError,
+  type ObjectLocation,
+} from '../mm/kmem-cache.ts';
+export type { KmemCacheOptions } from '../mm/slab-create.ts';
+export { SlabFlag } from '../mm/slab-flags.ts';
 export { SlabAllocator } from './allocator.ts';
 export { ALIEN_LIMIT, ArrayCache, BATCHCOUNT_UNUSED, BATCHREFILL_LIMIT } from './array-cache.ts';
 export { SlabCache } from './cache.ts';
@@ -23,8 +32,10 @@ export type {
   ArrayCacheSnapshot,
   CacheNodeSnapshot,
   CacheSnapshot,
+  Constructors,
   SlabSnapshot,
 } from './snapshot.ts';
+export { createKmemCache, type KmemCacheStandaloneOptions } from './standalone.ts';
 export { BootState, type RcuSlab, SlabState } from './state.ts';
 export { defaultTunables, type SlabTunables } from './tune.ts';
 export type {

@@ -10,6 +10,9 @@ import type { SlabState } from './state.ts';
 import { newCacheNode } from './tune.ts';
 import type { SlabStatistics } from './types.ts';
 
+/** Constructors of caches by name: functions are no data. */
+export type Constructors = Readonly<Record<string, ObjectConstructor>>;
+
 /** An array of objects, as plain data. */
 export interface ArrayCacheSnapshot {
   /** Capacity. */
@@ -255,7 +258,7 @@ function refuse(message: string, data: ErrorData): never {
 export function restoreState(
   state: SlabState,
   from: SlabSnapshot,
-  constructors: Readonly<Record<string, ObjectConstructor>>,
+  constructors: Constructors,
 ): void {
   const { cpuOnline, slabBytes } = from;
   if (cpuOnline.length !== state.cpuCount || slabBytes.length !== state.slabBytes.length) {
@@ -282,11 +285,7 @@ export function restoreState(
 }
 
 /** The handle of a cache of a snapshot: the one that is there, or a new one. */
-function cacheFor(
-  state: SlabState,
-  plain: CacheSnapshot,
-  constructors: Readonly<Record<string, ObjectConstructor>>,
-): CacheState {
+function cacheFor(state: SlabState, plain: CacheSnapshot, constructors: Constructors): CacheState {
   const known = state.cacheById[plain.id] ?? null;
   if (known !== null && known.name === plain.name && (known.ctor !== null) === plain.hasCtor) {
     return known;

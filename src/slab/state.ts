@@ -230,6 +230,7 @@ export class SlabState {
       this.checksFull ||
       this.debug ||
       this.statistics ||
+      this.cpuOnline.includes(0) ||
       this.parameters.initOnAlloc ||
       this.parameters.initOnFree;
     this.multiNode = this.numa && this.onlineNodes.length > 1;
@@ -286,4 +287,10 @@ function slabMaxOrderOf({ maxOrder }: SlabParameters, totalRamPages: number): nu
 /** The kernel virtual address of a physical one. */
 export function virtualAddress(state: SlabState, address: number): bigint {
   return BigInt.asUintN(64, state.pageOffset + BigInt(address));
+}
+
+/** @throws ArgumentError `BAD_ARGUMENT` for a CPU that does not exist or is offline */
+export function checkCpu(state: SlabState, cpu: number): void {
+  checkInteger('cpu', cpu, 0, state.cpuCount - 1);
+  if (state.cpuOnline[cpu] === 0) throw new ArgumentError('the CPU is offline', { cpu });
 }

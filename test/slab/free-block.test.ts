@@ -223,10 +223,10 @@ test('reclaim learns how many pages came out of slabs', () => {
   const cache = made(slab.createCache('demo', { size: 6000 }));
   const reclaim = { reclaimedSlab: 0 };
   const [address] = take(cache, 1);
-  slab.setReclaimState(reclaim);
+  slab.reclaimState = reclaim;
   cache.free(address);
   cache.shrink();
-  slab.setReclaimState(null);
+  slab.reclaimState = null;
   expect(reclaim.reclaimedSlab).toBe(2);
   expect(slab.state.map.flags[2] & PageFlag.PG_slab).toBe(0);
 });

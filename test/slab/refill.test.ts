@@ -310,7 +310,7 @@ describe('slabs of emergency reserves (spec slab 4.24)', () => {
   function reserved(marked: readonly number[]) {
     const test = testSlab();
     const { slab, pages } = test;
-    slab.setMemallocSocks(true);
+    slab.memallocSocks = true;
     const cache = made(slab.createCache('demo', { size: 1024 }));
     const allocPages = pages.allocPages.bind(pages);
     pages.allocPages = (gfp, order, node, cpu) => {
