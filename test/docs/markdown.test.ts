@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
+import { format } from 'node:util';
 import ts from 'typescript';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { runCli } from '../support/cli.ts';
@@ -33,7 +34,7 @@ function codeBlocks(path: string): { fence: Fence; output: Fence | null; file: s
 async function outputOf(file: string): Promise<string[]> {
   const printed: string[] = [];
   const log = vi.spyOn(console, 'log').mockImplementation((...values: unknown[]) => {
-    printed.push(...values.map(String).join(' ').split('\n'));
+    printed.push(...format(...values).split('\n'));
   });
   try {
     await import(file);
@@ -49,11 +50,9 @@ function expectShown(path: string, fence: Fence, lines: readonly string[]): void
     expect(lines).toEqual(fence.lines);
     return;
   }
-  const now = fencesOf(textOf(path)).find(
-    ({ language, lines: shown }) =>
-      language === fence.language && shown.join('\n') === fence.lines.join('\n'),
-  );
-  if (now !== undefined) writeFileSync(join(ROOT, path), withLines(textOf(path), now, lines));
+  // Blocks before it may have grown since it was read, but it is still the same one.
+  const now = fencesOf(textOf(path))[fence.index];
+  writeFileSync(join(ROOT, path), withLines(textOf(path), now, lines));
 }
 
 beforeAll(() => {

@@ -19,9 +19,9 @@ const DOCUMENT = [
 
 test('finds the blocks with their languages and places', () => {
   expect(fencesOf(DOCUMENT.join('\n'))).toEqual([
-    { language: 'ts', lines: ['a();'], start: 3, followsFence: false },
-    { language: 'text', lines: ['1', '2'], start: 7, followsFence: true },
-    { language: 'ts', lines: [], start: 12, followsFence: false },
+    { index: 0, language: 'ts', lines: ['a();'], start: 3, followsFence: false },
+    { index: 1, language: 'text', lines: ['1', '2'], start: 7, followsFence: true },
+    { index: 2, language: 'ts', lines: [], start: 12, followsFence: false },
   ]);
 });
 

@@ -1,5 +1,7 @@
 /** One fenced block of a document. */
 export interface Fence {
+  /** Which block of the document it is, from 0. */
+  readonly index: number;
   /** Language after the backticks. */
   readonly language: string;
   /** Its lines, without the fences. */
@@ -24,7 +26,13 @@ export function fencesOf(markdown: string): Fence[] {
     const end = lines.indexOf('```', i + 1);
     if (end === -1) throw new Error(`line ${i + 1}: this fence is never closed`);
     const content = lines.slice(i + 1, end);
-    fences.push({ language, lines: content, start: i + 2, followsFence: !textSince });
+    fences.push({
+      index: fences.length,
+      language,
+      lines: content,
+      start: i + 2,
+      followsFence: !textSince,
+    });
     textSince = false;
     i = end;
   }
