@@ -1,0 +1,182 @@
+// covers: src/boot/reservations.ts src/boot/boot-alloc.ts src/boot/direct-map.ts src/boot/large-hashes.ts src/boot/percpu-areas.ts src/boot/sparse-memmap.ts src/boot/swiotlb.ts
+import { describe, expect, test } from 'vitest';
+import { bootAlloc, bootAllocAll } from '../../src/boot/boot-alloc.ts';
+import { directMapPages } from '../../src/boot/direct-map.ts';
+import { reserveLargeHashes } from '../../src/boot/large-hashes.ts';
+import { memoryRanges } from '../../src/boot/memblock-ranges.ts';
+import { reservePercpuAreas } from '../../src/boot/percpu-areas.ts';
+import { defaultReservations, noReservations } from '../../src/boot/reservations.ts';
+import { reserveSparseMemmap } from '../../src/boot/sparse-memmap.ts';
+import { reserveSwiotlb } from '../../src/boot/swiotlb.ts';
+import { boot } from '../../src/machine.ts';
+import { memblockOf, reservedText } from './support.ts';
+
+describe('boot allocations', () => {
+  test('are taken from the top, in order', () => {
+    const memblock = memblockOf('100000-200000');
+    bootAllocAll(memblock, [
+      { what: 'a', size: 0x100n, align: 64n },
+      { what: 'b', size: 0x1000n, align: 4096n },
+    ]);
+    expect(reservedText(memblock)).toBe('1fe000-1ff000 1fff00-200000');
+  });
+
+  test('without room are an error that says what for', () => {
+    const memblock = memblockOf('100000-101000');
+    const request = { what: 'page map', size: 0x2000n, align: 4096n };
+    expect(() => bootAlloc(memblock, request)).toThrowError(/no room for page map: 8192 bytes/);
+  });
+});
+
+describe('page map (spec memory-model 4.1)', () => {
+  test('one section: root table, section root, usage, 2 MiB, two page tables', () => {
+    const memblock = memblockOf('1000-9f000 100000-3fe0000', '0-100000 3fdc000-3fe0000');
+    reserveSparseMemmap(memblock, memoryRanges(memblock));
+    expect(reservedText(memblock)).toBe(
+      '0-100000 3c00000-3e00000 3fd4000-3fd6000 3fd6fc0-3fd6ff8 3fd7000-3fe0000',
+    );
+  });
+
+  test('two nodes: each has its part', () => {
+    const memblock = memblockOf('0:1000000-20000000 1:20000000-40000000');
+    reserveSparseMemmap(memblock, memoryRanges(memblock));
+    const large = memblock.regions('reserved').filter(({ size }) => size >= 8n << 20n);
+    // Four sections of each node, 2 MiB each.
+    expect(large.map(({ base, size }) => [base.toString(16), size >> 20n])).toEqual([
+      ['1f600000', 8n],
+      ['3f600000', 8n],
+    ]);
+  });
+
+  test('tables grow with memory: a root per 32 GiB, a table per 64 GiB', () => {
+    const memblock = memblockOf('1000000-3000000000');
+    reserveSparseMemmap(memblock, memoryRanges(memblock));
+    const small = memblock.regions('reserved').reduce((sum, { size }) => sum + size, 0n);
+    const memmap = 1536n * (2n << 20n);
+    const usage = 1536n * 56n;
+    expect(small - memmap - usage).toBe(16384n + 6n * 4096n + (1n + 3n) * 4096n);
+  });
+
+  test('nothing without memory', () => {
+    const memblock = memblockOf('');
+    reserveSparseMemmap(memblock, []);
+    expect(reservedText(memblock)).toBe('');
+  });
+});
+
+describe('per-CPU areas', () => {
+  const areas = (memory: string, cpuNode: number[]) => {
+    const memblock = memblockOf(memory);
+    reservePercpuAreas(memblock, cpuNode, 0x2f000n);
+    return reservedText(memblock);
+  };
+
+  test('one CPU has a chunk of its own, two share one', () => {
+    expect(areas('1000000-20000000', [0])).toBe('1fe00000-1fe2f000');
+    expect(areas('1000000-20000000', [0, 0])).toBe('1fe00000-1fe2f000 1ff00000-1ff2f000');
+  });
+
+  test('three CPUs leave a unit of their chunk free', () => {
+    expect(areas('1000000-20000000', [0, 0, 0])).toBe(
+      '1fe00000-1fe2f000 1fe80000-1feaf000 1ff00000-1ff2f000',
+    );
+  });
+
+  test('more CPUs than units in a chunk take several', () => {
+    expect(areas('1000000-20000000', new Array(9).fill(0)).split(' ')).toHaveLength(9);
+  });
+
+  test('lie on the nodes of their CPUs', () => {
+    expect(areas('0:1000000-20000000 1:20000000-40000000', [0, 1, 0, 1])).toBe(
+      '1fe00000-1fe2f000 1ff00000-1ff2f000 3fe00000-3fe2f000 3ff00000-3ff2f000',
+    );
+  });
+
+  test('none when they are empty', () => {
+    const memblock = memblockOf('1000000-20000000');
+    reservePercpuAreas(memblock, [0], 0n);
+    expect(reservedText(memblock)).toBe('');
+  });
+});
+
+describe('hash tables', () => {
+  const bytes = (totalPages: number, nodes = 1) => {
+    const memblock = memblockOf('100000-10000000000');
+    reserveLargeHashes(memblock, totalPages, nodes);
+    return memblock.regions('reserved').reduce((sum, { size }) => sum + size, 0n);
+  };
+
+  test.each([
+    [15840, 0x18000n],
+    [31968, 0x30000n],
+    [251712, 0x180000n],
+    [773856, 0x600000n],
+    [1548000, 0xc00000n],
+  ])('of %d pages', (totalPages, expected) => {
+    expect(bytes(totalPages)).toBe(expected);
+  });
+
+  test('grow half as fast beyond 64 GiB, and are not taken with several nodes', () => {
+    expect(bytes(2 ** 24)).toBe(96n << 20n);
+    expect(bytes(2 ** 26)).toBe(192n << 20n);
+    expect(bytes(2 ** 24, 2)).toBe(0n);
+  });
+});
+
+describe('bounce buffer', () => {
+  const buffer = (
+    maxPfn: number,
+    bytes: bigint,
+    memory = '100000-c0000000 100000000-140000000',
+  ) => {
+    const memblock = memblockOf(memory);
+    reserveSwiotlb(memblock, maxPfn, bytes);
+    return reservedText(memblock);
+  };
+
+  test('lies below 4 GiB, its slots anywhere', () => {
+    expect(buffer(0x140000, 64n << 20n)).toBe('bc000000-c0000000 13ff40000-140000000');
+  });
+
+  test('is for machines with RAM above 4 GiB, and only when asked for', () => {
+    expect(buffer(0x100000, 64n << 20n)).toBe('');
+    expect(buffer(0x140000, 0n)).toBe('');
+  });
+
+  test('is left out when there is no room below 4 GiB', () => {
+    expect(buffer(0x140000, 64n << 20n, '100000-200000 100000000-140000000')).toBe('');
+  });
+});
+
+test('page tables of the direct mapping: per GiB, per 512 GiB, per partial 2 MiB, less the image', () => {
+  expect(directMapPages(memblockOf('1000-9f000 100000-c0000000'))).toBe(0);
+  expect(directMapPages(memblockOf('1000-9f000 100000-bffe0000 100000000-1c0000000'))).toBe(2);
+  // 64 GiB: 64 tables, 1 above them, 1 for the first 2 MiB, less 7.
+  expect(directMapPages(memblockOf('1000-9f000 100000-1000000000'))).toBe(59);
+});
+
+describe('profiles', () => {
+  const e820 = [{ addr: 0x1000n, size: 0x3fff000n, type: 1 }];
+
+  test('nothing reserved but low memory', () => {
+    const machine = boot({
+      e820: [...e820, { addr: 0xf000_0000n, size: 0x1000n, type: 2 }],
+      reservations: noReservations(),
+      cmdline: 'swiotlb=noforce',
+    });
+    const free = machine.model.totalramPages;
+    // What e820 set-up records of the map itself takes the last page.
+    expect(free).toBe(0x4000 - 0x100 - 1);
+  });
+
+  test('parts can be replaced one by one', () => {
+    const big = { ...defaultReservations().imageSizes, kernelCode: 99999 };
+    const machine = boot({
+      e820: [...e820, { addr: 0xf000_0000n, size: 0x1000n, type: 2 }],
+      reservations: { imageSizes: big, initrd: { start: 0x3000000n, end: 0x3100001n } },
+    });
+    expect(machine.dmesg().join('\n')).toContain('99999K kernel code');
+    expect(machine.memblock.isReserved(0x3100fffn)).toBe(true);
+    expect(machine.memblock.isReserved(0x3101000n)).toBe(false);
+  });
+});
