@@ -162,6 +162,11 @@ export function kmallocIndexSlab(size: number): number {
 const NOT_NORMAL = Gfp.__GFP_RECLAIMABLE | Gfp.__GFP_DMA;
 const NOT_NORMAL_MEMCG = NOT_NORMAL | Gfp.__GFP_ACCOUNT;
 
+/** Bits of a mask that choose another type than NORMAL. @param memcg whether the build has MEMCG_KMEM */
+export function kmallocTypeBits(memcg: boolean): number {
+  return memcg ? NOT_NORMAL_MEMCG : NOT_NORMAL;
+}
+
 /**
  * Kind of kmalloc cache that serves a request.
  * @param gfp the request's mask
@@ -169,7 +174,7 @@ const NOT_NORMAL_MEMCG = NOT_NORMAL | Gfp.__GFP_ACCOUNT;
  * @kernel kmalloc_type (spec slub 4.21)
  */
 export function kmallocType(gfp: number, memcg: boolean): number {
-  if ((gfp & (memcg ? NOT_NORMAL_MEMCG : NOT_NORMAL)) === 0) return KmallocType.NORMAL;
+  if ((gfp & kmallocTypeBits(memcg)) === 0) return KmallocType.NORMAL;
   if ((gfp & Gfp.__GFP_DMA) !== 0) return KmallocType.DMA;
   if (!memcg || (gfp & Gfp.__GFP_RECLAIMABLE) !== 0) return KmallocType.RECLAIM;
   return KmallocType.CGROUP;

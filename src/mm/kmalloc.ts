@@ -8,6 +8,7 @@ import {
   kmallocIndexSlab,
   kmallocIndexSlub,
   kmallocType,
+  kmallocTypeBits,
   ZERO_SIZE_PTR,
 } from './kmalloc-sizes.ts';
 import { KmemError } from './kmem-cache.ts';
@@ -85,29 +86,37 @@ export class Kmalloc<C> {
   trace: TraceSink | null = null;
   readonly #options: KmallocOptions<C>;
   readonly #backend: KmallocBackend<C>;
-  readonly #indexOf: (size: number) => number;
+  /** Index of the cache that serves a size, by (size + 7) / 8. */
+  readonly #indices: Uint8Array;
+  /** Bits of a mask that choose another type than NORMAL. */
+  readonly #typeBits: number;
   readonly #memcg: boolean;
   #warnedOrder0 = false;
 
   constructor(options: KmallocOptions<C>, typeCount: number) {
     this.#options = options;
     this.#backend = options.backend;
-    this.#indexOf = options.allocator === 'slub' ? kmallocIndexSlub : kmallocIndexSlab;
+    const indexOf = options.allocator === 'slub' ? kmallocIndexSlub : kmallocIndexSlab;
+    this.#indices = Uint8Array.from({ length: KMALLOC_MAX_CACHE_SIZE / 8 + 1 }, (_, i) =>
+      i === 0 ? 0 : indexOf(8 * i),
+    );
+    this.#typeBits = kmallocTypeBits(options.memcg);
     this.#memcg = options.memcg;
     this.caches = new Array<C | null>(typeCount * KMALLOC_INDEX_COUNT).fill(null);
   }
 
   /** The cache that serves a request of 1 to 8192 bytes. @kernel kmalloc_slab */
   cacheFor(size: number, gfp: number): C {
-    const type = kmallocType(gfp, this.#memcg);
-    const cache = this.caches[type * KMALLOC_INDEX_COUNT + this.#indexOf(size)];
+    const index = this.#indices[(size + 7) >> 3];
+    const type = (gfp & this.#typeBits) === 0 ? 0 : kmallocType(gfp, this.#memcg);
+    const cache = this.caches[type * KMALLOC_INDEX_COUNT + index];
     if (cache !== null) return cache;
     throw new KmemError('CRASH', 'there is no kmalloc cache of this type', { size, gfp });
   }
 
   /** @kernel kmalloc, kmalloc_node (spec slub 4.21) */
   alloc(size: number, gfp: number, node: number, cpu: number): number {
-    if (size > KMALLOC_MAX_CACHE_SIZE || size < 1 || !Number.isInteger(size)) {
+    if (size > KMALLOC_MAX_CACHE_SIZE || size < 1 || (size | 0) !== size) {
       return this.#allocOther(size, gfp, node, cpu);
     }
     const cache = this.cacheFor(size, gfp);
@@ -175,8 +184,8 @@ export class Kmalloc<C> {
   /** @kernel kfree (spec slub 4.21); `address` 0 is NULL */
   free(address: number, cpu: number): void {
     if (this.trace !== null) this.trace.kfree?.(address === 0 ? -1 : address);
-    if (address <= ZERO_SIZE_PTR || this.#backend.giveBack(address, cpu)) return;
-    this.freeLarge(address, cpu);
+    if (address <= ZERO_SIZE_PTR) addressArgument(address);
+    else if (!this.#backend.giveBack(address, cpu)) this.freeLarge(address, cpu);
   }
 
   /**

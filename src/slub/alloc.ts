@@ -1,7 +1,7 @@
 import { checkInteger } from '../lib/errors.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { KmemError } from '../mm/kmem-cache.ts';
-import { type CacheState, ZeroRule } from './cache-state.ts';
+import { type CacheState, type CpuState, cpuOf, ZeroRule } from './cache-state.ts';
 import { clearCpuSlab, deactivateCpuSlab, deactivateSlab, setCpuSlab } from './cpu-slab.ts';
 import { allocFromDebugNew, finishDebugAlloc } from './debug-alloc.ts';
 import { newSlab } from './new-slab.ts';
@@ -10,7 +10,7 @@ import { getPartial, reservesMatch } from './node-partial.ts';
 import { outOfMemoryReport } from './oom-report.ts';
 import { checkStoredNext, objectAddress } from './pointer.ts';
 import { FREELIST_END, LINK_ALLOCATED } from './slab-table.ts';
-import { ContentMode, checkCpu, type SlubState } from './state.ts';
+import { ContentMode, type SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
 
 /** Bytes of a free pointer. */
@@ -25,18 +25,16 @@ const POINTER_BYTES = 8;
 export function popCpuFreelist(
   state: SlubState,
   cache: CacheState,
-  cpu: number,
+  c: CpuState,
   index: number,
 ): number {
   const { links } = state.slabs;
-  const cell = cache.cpuLinks[cpu] + index;
+  const cell = c.links + index;
   const next = links[cell];
-  if (state.contentMode !== ContentMode.NONE) {
-    checkStoredNext(state, cache, cache.cpuSlab[cpu], index, next);
-  }
+  if (state.contentMode !== ContentMode.NONE) checkStoredNext(state, cache, c.slab, index, next);
   links[cell] = LINK_ALLOCATED;
-  cache.cpuFreelist[cpu] = next;
-  return cache.cpuBase[cpu] + index * cache.size;
+  c.freelist = next;
+  return c.base + index * cache.size;
 }
 
 /**
@@ -54,10 +52,11 @@ export function takeObject(
   origSize: number,
   cpu: number,
 ): number {
-  const index = cache.cpuFreelist[cpu];
+  const c = cpuOf(cache, cpu);
+  const index = c.freelist;
   let address: number;
-  if (index >= 0 && (node < 0 || state.slabs.node[cache.cpuSlab[cpu]] === node)) {
-    address = popCpuFreelist(state, cache, cpu, index);
+  if (index >= 0 && (node < 0 || state.slabs.node[c.slab] === node)) {
+    address = popCpuFreelist(state, cache, c, index);
     if (cache.stats !== null) countStat(cache.stats, cpu, Stat.alloc_fastpath);
   } else {
     address = allocSlow(state, cache, gfp, node, origSize, cpu);
@@ -83,21 +82,19 @@ export function clearObject(
   state.memory.fill(address, cache.objectSize, 0);
 }
 
-/** @throws KmemError `CACHE_DESTROYED`, ArgumentError for a CPU or node that does not exist */
-function checkCall(state: SlubState, cache: CacheState, node: number, cpu: number): void {
-  checkCpu(state, cpu);
-  checkInteger('node', node, -1, state.topology.nodeIds - 1);
-  if (cache.refcount === 0) {
-    throw new KmemError('CACHE_DESTROYED', 'the cache was destroyed', { cache: cache.name });
-  }
+/** @throws KmemError `CACHE_DESTROYED`, ArgumentError for a node that does not exist */
+function checkCall(state: SlubState, cache: CacheState, node: number): void {
+  if (node !== -1) checkInteger('node', node, -1, state.topology.nodeIds - 1);
+  if (cache.refcount !== 0) return;
+  throw new KmemError('CACHE_DESTROYED', 'the cache was destroyed', { cache: cache.name });
 }
 
 /** The head of the CPU's partial list becomes the CPU slab; -1 if it is empty. (spec slub 4.12 S5) */
-function cpuSlabFromChain(state: SlubState, cache: CacheState, cpu: number): number {
-  const slab = cache.cpuChain[cpu];
+function cpuSlabFromChain(state: SlubState, cache: CacheState, c: CpuState, cpu: number): number {
+  const slab = c.chain;
   if (slab < 0) return -1;
-  cache.cpuChain[cpu] = state.slabs.next[slab];
-  setCpuSlab(state, cache, cpu, slab);
+  c.chain = state.slabs.next[slab];
+  setCpuSlab(state, cache, c, slab);
   countStat(cache.stats, cpu, Stat.cpu_partial_alloc);
   return slab;
 }
@@ -118,33 +115,34 @@ function takeFreelist(state: SlubState, slab: number): number {
 function allocFromCpu(
   state: SlubState,
   cache: CacheState,
+  c: CpuState,
   gfp: number,
   node: number,
   cpu: number,
 ): number {
   const { slabs } = state;
-  let slab = cache.cpuSlab[cpu];
-  if (slab < 0) slab = cpuSlabFromChain(state, cache, cpu);
-  for (; slab >= 0; slab = cpuSlabFromChain(state, cache, cpu)) {
+  let slab = c.slab;
+  if (slab < 0) slab = cpuSlabFromChain(state, cache, c, cpu);
+  for (; slab >= 0; slab = cpuSlabFromChain(state, cache, c, cpu)) {
     if (node >= 0 && slabs.node[slab] !== node) {
       countStat(cache.stats, cpu, Stat.alloc_node_mismatch);
-      deactivateCpuSlab(state, cache, cpu);
+      deactivateCpuSlab(state, cache, c, cpu);
       continue;
     }
     if (!reservesMatch(state, slab, gfp)) {
-      deactivateCpuSlab(state, cache, cpu);
+      deactivateCpuSlab(state, cache, c, cpu);
       continue;
     }
-    let freelist = cache.cpuFreelist[cpu];
+    let freelist = c.freelist;
     if (freelist === FREELIST_END && slabs.freelist[slab] !== FREELIST_END) {
       freelist = takeFreelist(state, slab);
-      cache.cpuFreelist[cpu] = freelist;
+      c.freelist = freelist;
       countStat(cache.stats, cpu, Stat.alloc_refill);
     }
-    if (freelist !== FREELIST_END) return popCpuFreelist(state, cache, cpu, freelist);
+    if (freelist !== FREELIST_END) return popCpuFreelist(state, cache, c, freelist);
     slabs.inuse[slab] = slabs.objects[slab];
     slabs.frozen[slab] = 0;
-    clearCpuSlab(cache, cpu);
+    clearCpuSlab(c);
     countStat(cache.stats, cpu, Stat.deactivate_bypass);
   }
   return -1;
@@ -158,14 +156,15 @@ function loadSlab(
   freelist: number,
   cpu: number,
 ): number {
+  const c = cache.cpus[cpu];
   // While we waited for a page the allocator may have been entered again on this CPU.
-  while (cache.cpuSlab[cpu] >= 0) {
-    deactivateCpuSlab(state, cache, cpu);
+  while (c.slab >= 0) {
+    deactivateCpuSlab(state, cache, c, cpu);
     countStat(cache.stats, cpu, Stat.cpuslab_flush);
   }
-  setCpuSlab(state, cache, cpu, slab);
-  cache.cpuFreelist[cpu] = freelist;
-  return popCpuFreelist(state, cache, cpu, freelist);
+  setCpuSlab(state, cache, c, slab);
+  c.freelist = freelist;
+  return popCpuFreelist(state, cache, c, freelist);
 }
 
 /** The first object of a reserve slab for a request that gets no more; the rest goes to the node. */
@@ -239,11 +238,12 @@ export function allocSlow(
   origSize: number,
   cpu: number,
 ): number {
-  checkCall(state, cache, node, cpu);
+  checkCall(state, cache, node);
+  const c = cpuOf(cache, cpu);
   countStat(cache.stats, cpu, Stat.alloc_slowpath);
   const wanted = node >= 0 && state.isMemoryNode[node] === 0 ? -1 : node;
   if (cache.isDebug) return allocDebug(state, cache, gfp, wanted, origSize, cpu);
-  const address = allocFromCpu(state, cache, gfp, wanted, cpu);
+  const address = allocFromCpu(state, cache, c, gfp, wanted, cpu);
   if (address >= 0) return address;
   const partial = getPartial(state, cache, gfp, wanted, origSize, cpu);
   if (partial >= 0) return loadSlab(state, cache, partial, takeFreelist(state, partial), cpu);

@@ -252,7 +252,7 @@ export class SlubAllocator implements KmemAllocator {
    * @kernel kfree (spec slub 4.21)
    */
   kfree(address: number | null, cpu = 0): void {
-    this.#kmalloc.free(addressArgument(address), cpu);
+    this.#kmalloc.free(address ?? 0, cpu);
     if (this.#state.fullChecks) this.#check();
   }
 

@@ -4,7 +4,7 @@ import { takeObject } from './alloc.ts';
 import { type CacheState, hasFlag } from './cache-state.ts';
 import { cacheOfSlab, giveObject } from './free.ts';
 import { slabOfAddress } from './pointer.ts';
-import { checkCpu, type SlubState } from './state.ts';
+import type { SlubState } from './state.ts';
 
 /** Bytes that the owner of an object of a cache may use. @kernel slab_ksize (spec slub 4.21) */
 export function usableBytes(cache: CacheState): number {
@@ -31,7 +31,6 @@ export class SlubBackend implements KmallocBackend<CacheState> {
     const state = this.#state;
     const slab = slabOfAddress(state, address);
     if (slab < 0) return false;
-    checkCpu(state, cpu);
     giveObject(state, cacheOfSlab(state, slab), slab, address, cpu);
     return true;
   }

@@ -8,7 +8,7 @@ import {
   cacheOfSlab,
   checkOwned,
   clearOnFree,
-  freeSlow,
+  freeLinked,
   looksUpCache,
 } from './free.ts';
 import { indexOfAddress, setNext, slabOfAddress } from './pointer.ts';
@@ -34,14 +34,15 @@ export function allocBulk(
   addresses: Addresses,
   cpu: number,
 ): number {
+  const c = cache.cpus[cpu];
   const count = addresses.length;
   let taken = 0;
   try {
     while (taken < count) {
-      const index = cache.cpuFreelist[cpu];
+      const index = c.freelist;
       const address =
         index >= 0
-          ? popCpuFreelist(state, cache, cpu, index)
+          ? popCpuFreelist(state, cache, c, index)
           : allocSlow(state, cache, gfp, -1, cache.objectSize, cpu);
       if (address < 0) break;
       addresses[taken++] = address;
@@ -182,14 +183,7 @@ function freeChain(
     setNext(state, cache, slab, index, head);
     head = index;
   }
-  if (cache.cpuSlab[cpu] === slab) {
-    setNext(state, cache, slab, tail, cache.cpuFreelist[cpu]);
-    cache.cpuFreelist[cpu] = head;
-    countStat(cache.stats, cpu, Stat.free_fastpath);
-    return;
-  }
-  countStat(cache.stats, cpu, Stat.free_slowpath);
-  freeSlow(state, cache, slab, head, tail, chain.length, cpu);
+  freeLinked(state, cache, slab, head, tail, chain.length, cpu);
 }
 
 /** The same for a debug cache, whose objects may be anything: its checks follow the pointers. */

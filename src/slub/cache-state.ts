@@ -1,3 +1,4 @@
+import { checkInteger } from '../lib/errors.ts';
 import type { ObjectConstructor } from '../mm/kmem-cache.ts';
 import { SlabFlag } from '../mm/slab-flags.ts';
 import type { Layout } from './layout.ts';
@@ -47,9 +48,29 @@ export const ZeroRule = {
 } as const;
 
 /**
- * A cache with its CPUs and nodes. All cells per CPU are indexed by CPU, all cells per node by node id.
+ * What a CPU holds of a cache.
  *
- * @kernel struct kmem_cache, kmem_cache_cpu, kmem_cache_node (spec slub 2.3 to 2.5)
+ * @kernel struct kmem_cache_cpu (spec slub 2.4)
+ */
+export class CpuState {
+  /** Slot of the CPU slab, -1 for none. */
+  slab = -1;
+  /** First object of the CPU freelist, -1 when it is empty. */
+  freelist = -1;
+  /** First slab of the CPU partial list, -1 when it is empty. */
+  chain = -1;
+  /** Address of the CPU slab; NaN for none, so that no address is inside it. */
+  base: number = Number.NaN;
+  /** Bytes of the CPU slab that are objects. */
+  span = 0;
+  /** Where the CPU slab's objects begin in the table's `links`. */
+  links = 0;
+}
+
+/**
+ * A cache with its CPUs and nodes. All cells per node are indexed by node id.
+ *
+ * @kernel struct kmem_cache, kmem_cache_node (spec slub 2.3, 2.5)
  */
 export class CacheState {
   /** What it was made of. */
@@ -125,18 +146,8 @@ export class CacheState {
   /** Event counters, `cpu * NR_SLUB_STAT_ITEMS + item`; null when none are kept. */
   readonly stats: Float64Array | null;
 
-  /** Slot of the CPU slab, -1 for none. */
-  readonly cpuSlab: Int32Array;
-  /** First object of the CPU freelist, -1 when it is empty. */
-  readonly cpuFreelist: Int32Array;
-  /** First slab of the CPU partial list, -1 when it is empty. */
-  readonly cpuChain: Int32Array;
-  /** Address of the CPU slab; NaN for none, so that no address is inside it. */
-  readonly cpuBase: Float64Array;
-  /** Bytes of the CPU slab that are objects. */
-  readonly cpuSpan: Int32Array;
-  /** Where the CPU slab's objects begin in the table's `links`. */
-  readonly cpuLinks: Int32Array;
+  /** The CPUs. */
+  readonly cpus: readonly CpuState[];
 
   /** 1 where the cache has node structures. */
   readonly hasNode: Uint8Array;
@@ -180,12 +191,7 @@ export class CacheState {
     this.cpuPartial = input.cpuPartial;
     this.cpuPartialSlabs = cpuPartialSlabs(input.cpuPartial, layout.objects);
     this.stats = input.stats ? new Float64Array(cpus * NR_SLUB_STAT_ITEMS) : null;
-    this.cpuSlab = new Int32Array(cpus).fill(-1);
-    this.cpuFreelist = new Int32Array(cpus).fill(-1);
-    this.cpuChain = new Int32Array(cpus).fill(-1);
-    this.cpuBase = new Float64Array(cpus).fill(Number.NaN);
-    this.cpuSpan = new Int32Array(cpus);
-    this.cpuLinks = new Int32Array(cpus);
+    this.cpus = Array.from({ length: cpus }, () => new CpuState());
     this.hasNode = new Uint8Array(nodeIds);
     this.nodeObject = new Float64Array(nodeIds).fill(-1);
     this.nrPartial = new Int32Array(nodeIds);
@@ -209,4 +215,14 @@ export function hasFlag(cache: CacheState, flag: number): boolean {
 export function setCpuPartial(cache: CacheState, cpuPartial: number): void {
   cache.cpuPartial = cpuPartial;
   cache.cpuPartialSlabs = cpuPartialSlabs(cpuPartial, cache.objects);
+}
+
+/**
+ * What a CPU holds of a cache.
+ * @throws ArgumentError `BAD_ARGUMENT` for a CPU that does not exist
+ */
+export function cpuOf(cache: CacheState, cpu: number): CpuState {
+  const c = cache.cpus[cpu];
+  if (c === undefined) checkInteger('cpu', cpu, 0, cache.cpus.length - 1);
+  return c;
 }

@@ -1,5 +1,5 @@
 import { PAGE_SIZE } from '../lib/units.ts';
-import type { CacheState } from './cache-state.ts';
+import type { CacheState, CpuState } from './cache-state.ts';
 import { discardSlab } from './new-slab.ts';
 import { addPartial } from './node-lists.ts';
 import { setNext } from './pointer.ts';
@@ -8,21 +8,20 @@ import type { SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
 
 /** Makes a slab the CPU slab; the CPU freelist is the caller's to set. */
-export function setCpuSlab(state: SlubState, cache: CacheState, cpu: number, slab: number): void {
+export function setCpuSlab(state: SlubState, cache: CacheState, c: CpuState, slab: number): void {
   const { slabs } = state;
-  cache.cpuSlab[cpu] = slab;
-  cache.cpuFreelist[cpu] = FREELIST_END;
-  cache.cpuBase[cpu] = slabs.pfn[slab] * PAGE_SIZE;
-  cache.cpuSpan[cpu] = slabs.objects[slab] * cache.size;
-  cache.cpuLinks[cpu] = slabs.linkBase[slab];
+  c.slab = slab;
+  c.freelist = FREELIST_END;
+  c.base = slabs.pfn[slab] * PAGE_SIZE;
+  c.span = slabs.objects[slab] * cache.size;
+  c.links = slabs.linkBase[slab];
 }
 
 /** Leaves the CPU without a CPU slab. */
-export function clearCpuSlab(cache: CacheState, cpu: number): void {
-  cache.cpuSlab[cpu] = -1;
-  cache.cpuFreelist[cpu] = FREELIST_END;
-  cache.cpuBase[cpu] = Number.NaN;
-  cache.cpuSpan[cpu] = 0;
+export function clearCpuSlab(c: CpuState): void {
+  c.slab = -1;
+  c.freelist = FREELIST_END;
+  c.base = Number.NaN;
 }
 
 /** Gives the objects of a CPU freelist back to their slab's own freelist, in front. */
@@ -74,10 +73,14 @@ export function deactivateSlab(
 }
 
 /** Takes the CPU slab away from the CPU and deactivates it. */
-export function deactivateCpuSlab(state: SlubState, cache: CacheState, cpu: number): void {
-  const slab = cache.cpuSlab[cpu];
-  const freelist = cache.cpuFreelist[cpu];
-  clearCpuSlab(cache, cpu);
+export function deactivateCpuSlab(
+  state: SlubState,
+  cache: CacheState,
+  c: CpuState,
+  cpu: number,
+): void {
+  const { slab, freelist } = c;
+  clearCpuSlab(c);
   deactivateSlab(state, cache, slab, freelist, cpu);
 }
 
@@ -94,12 +97,13 @@ export function putCpuPartial(
   cpu: number,
 ): void {
   const { slabs } = state;
-  const old = cache.cpuChain[cpu];
+  const c = cache.cpus[cpu];
+  const old = c.chain;
   const setAside = drain && old >= 0 && slabs.slabs[old] >= cache.cpuPartialSlabs;
   const below = setAside ? -1 : old;
   slabs.slabs[slab] = below < 0 ? 1 : slabs.slabs[below] + 1;
   slabs.next[slab] = below;
-  cache.cpuChain[cpu] = slab;
+  c.chain = slab;
   if (!setAside) return;
   unfreezePartials(state, cache, old, cpu);
   countStat(cache.stats, cpu, Stat.cpu_partial_drain);
@@ -140,21 +144,23 @@ export function unfreezePartials(
   }
 }
 
-/** Takes everything away from a CPU. @kernel __flush_cpu_slab (spec slub 4.17) */
+/**
+ * Takes everything away from a CPU.
+ * @param onCpu the CPU that does the work
+ * @kernel __flush_cpu_slab (spec slub 4.17)
+ */
 export function flushCpu(state: SlubState, cache: CacheState, cpu: number, onCpu: number): void {
-  if (cache.cpuSlab[cpu] >= 0) {
-    const slab = cache.cpuSlab[cpu];
-    const freelist = cache.cpuFreelist[cpu];
-    clearCpuSlab(cache, cpu);
-    deactivateSlab(state, cache, slab, freelist, onCpu);
+  const c = cache.cpus[cpu];
+  if (c.slab >= 0) {
+    deactivateCpuSlab(state, cache, c, onCpu);
     countStat(cache.stats, onCpu, Stat.cpuslab_flush);
   }
-  const chain = cache.cpuChain[cpu];
-  cache.cpuChain[cpu] = -1;
+  const { chain } = c;
+  c.chain = -1;
   if (chain >= 0) unfreezePartials(state, cache, chain, onCpu);
 }
 
 /** Every CPU that holds slabs of the cache gives them up, ascending. @kernel flush_all (spec slub 4.17) */
 export function flushAll(state: SlubState, cache: CacheState): void {
-  for (let cpu = 0; cpu < cache.cpuSlab.length; cpu++) flushCpu(state, cache, cpu, cpu);
+  for (let cpu = 0; cpu < cache.cpus.length; cpu++) flushCpu(state, cache, cpu, cpu);
 }

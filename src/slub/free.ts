@@ -1,6 +1,7 @@
+import { PAGE_SIZE } from '../lib/units.ts';
 import { KmemError } from '../mm/kmem-cache.ts';
 import { SlabFlag } from '../mm/slab-flags.ts';
-import { type CacheState, hasFlag } from './cache-state.ts';
+import { type CacheState, cpuOf, hasFlag } from './cache-state.ts';
 import { putCpuPartial } from './cpu-slab.ts';
 import { freeDebug } from './debug-alloc.ts';
 import { isMarkedInUse, setFreePointer } from './debug-object.ts';
@@ -8,7 +9,7 @@ import { printTracking } from './debug-report.ts';
 import { discardSlab } from './new-slab.ts';
 import { addPartial, removePartial } from './node-lists.ts';
 import { indexOfAddress, setNext, slabOfAddress } from './pointer.ts';
-import { FREELIST_END, LINK_ALLOCATED } from './slab-table.ts';
+import { FREELIST_END, LINK_ALLOCATED, type SlabTable } from './slab-table.ts';
 import { ContentMode, checkCpu, type SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
 
@@ -17,16 +18,6 @@ const TAINT_WARN = 0x200;
 
 function refuse(code: string, message: string, cache: CacheState | null, address: number): never {
   throw new KmemError(code, message, { cache: cache?.name ?? null, address });
-}
-
-/**
- * The slab of an address that is to be freed.
- * @throws KmemError `FOREIGN_POINTER` when it is in none
- */
-function slabToFree(state: SlubState, cache: CacheState | null, address: number): number {
-  const slab = slabOfAddress(state, address);
-  if (slab < 0) refuse('FOREIGN_POINTER', 'the address is in no slab', cache, address);
-  return slab;
 }
 
 /** Whether the kernel itself looks up the cache of an object that is freed. (spec slub 4.18 step 1) */
@@ -104,8 +95,7 @@ export function clearOnFree(state: SlubState, cache: CacheState, address: number
 
 /**
  * Frees a chain of objects of a normal slab that is not this CPU's.
- * @param head index of the first object; the chain is linked up to `tail`
- * @param tail index of the last object
+ * @param head index of the first object; the chain is linked, up to the slab's freelist behind it
  * @param count objects in the chain
  * @kernel __slab_free (spec slub 4.19)
  */
@@ -114,15 +104,12 @@ export function freeSlow(
   cache: CacheState,
   slab: number,
   head: number,
-  tail: number,
   count: number,
   cpu: number,
 ): void {
   const { slabs } = state;
   const { stats } = cache;
-  const node = slabs.node[slab];
   const prior = slabs.freelist[slab];
-  setNext(state, cache, slab, tail, prior);
   slabs.freelist[slab] = head;
   const inuse = slabs.inuse[slab] - count;
   slabs.inuse[slab] = inuse;
@@ -130,14 +117,13 @@ export function freeSlow(
     countStat(stats, cpu, Stat.free_frozen);
     return;
   }
-  const surplus = inuse === 0 && cache.nrPartial[node] >= cache.minPartial;
   if (prior === FREELIST_END && state.config.cpuPartial) {
     slabs.frozen[slab] = 1;
     putCpuPartial(state, cache, slab, true, cpu);
     countStat(stats, cpu, Stat.cpu_partial_free);
     return;
   }
-  if (!surplus) {
+  if (inuse > 0 || cache.nrPartial[slabs.node[slab]] < cache.minPartial) {
     if (prior !== FREELIST_END) return;
     addPartial(state, cache, slab, true);
     countStat(stats, cpu, Stat.free_add_partial);
@@ -149,6 +135,48 @@ export function freeSlow(
   }
   countStat(stats, cpu, Stat.free_slab);
   discardSlab(state, cache, slab, cpu);
+}
+
+/**
+ * Frees a linked chain of a normal cache: to the CPU freelist if the slab is this CPU's.
+ * @param tail index of the last object, which is linked to what comes after it here
+ */
+export function freeLinked(
+  state: SlubState,
+  cache: CacheState,
+  slab: number,
+  head: number,
+  tail: number,
+  count: number,
+  cpu: number,
+): void {
+  const c = cpuOf(cache, cpu);
+  if (c.slab === slab) {
+    setNext(state, cache, slab, tail, c.freelist);
+    c.freelist = head;
+    countStat(cache.stats, cpu, Stat.free_fastpath);
+    return;
+  }
+  setNext(state, cache, slab, tail, state.slabs.freelist[slab]);
+  countStat(cache.stats, cpu, Stat.free_slowpath);
+  freeSlow(state, cache, slab, head, count, cpu);
+}
+
+/** Frees an object of a debug cache. */
+function giveDebug(
+  state: SlubState,
+  cache: CacheState,
+  slab: number,
+  address: number,
+  cpu: number,
+): void {
+  checkCpu(state, cpu);
+  checkOwned(state, cache, slab, address);
+  clearOnFree(state, cache, address);
+  // The hook stores NULL before any check looks at the object.
+  setFreePointer(state, cache, slab, address, 0);
+  countStat(cache.stats, cpu, Stat.free_slowpath);
+  freeDebug(state, cache, slab, address, address, 1, cpu);
 }
 
 /**
@@ -164,24 +192,41 @@ export function giveObject(
   address: number,
   cpu: number,
 ): void {
-  checkOwned(state, cache, slab, address);
-  clearOnFree(state, cache, address);
   if (cache.isDebug) {
-    // The hook stores NULL before any check looks at the object.
-    setFreePointer(state, cache, slab, address, 0);
-    countStat(cache.stats, cpu, Stat.free_slowpath);
-    freeDebug(state, cache, slab, address, address, 1, cpu);
+    giveDebug(state, cache, slab, address, cpu);
     return;
   }
-  const index = indexOfAddress(state, cache, slab, address);
-  if (cache.cpuSlab[cpu] === slab) {
-    setNext(state, cache, slab, index, cache.cpuFreelist[cpu]);
-    cache.cpuFreelist[cpu] = index;
-    countStat(cache.stats, cpu, Stat.free_fastpath);
+  const { slabs } = state;
+  const c = cpuOf(cache, cpu);
+  const index = ownedIndex(cache, slabs, slab, address);
+  const isCpuSlab = c.slab === slab;
+  const next = isCpuSlab ? c.freelist : slabs.freelist[slab];
+  if (state.contentMode === ContentMode.NONE) {
+    slabs.links[slabs.linkBase[slab] + index] = next;
+  } else {
+    if (cache.zeroOnFree) clearOnFree(state, cache, address);
+    setNext(state, cache, slab, index, next);
+  }
+  if (isCpuSlab) {
+    c.freelist = index;
+    if (cache.stats !== null) countStat(cache.stats, cpu, Stat.free_fastpath);
     return;
   }
   countStat(cache.stats, cpu, Stat.free_slowpath);
-  freeSlow(state, cache, slab, index, index, 1, cpu);
+  freeSlow(state, cache, slab, index, 1, cpu);
+}
+
+/** Index of an object that a caller owns. @throws KmemError `FOREIGN_POINTER`, `DOUBLE_FREE` */
+function ownedIndex(cache: CacheState, slabs: SlabTable, slab: number, address: number): number {
+  const from = address - slabs.pfn[slab] * PAGE_SIZE;
+  const index = (from * cache.sizeInverse + 0.5) | 0;
+  if (index * cache.size !== from || index >= slabs.objects[slab]) {
+    refuse('FOREIGN_POINTER', 'no object starts at the address', cache, address);
+  }
+  if (slabs.links[slabs.linkBase[slab] + index] !== LINK_ALLOCATED) {
+    refuse('DOUBLE_FREE', 'the object is free already', cache, address);
+  }
+  return index;
 }
 
 /**
@@ -195,24 +240,26 @@ export function giveToCpuSlab(
   address: number,
   cpu: number,
 ): boolean {
-  const from = address - cache.cpuBase[cpu];
-  if (!(from >= 0 && from < cache.cpuSpan[cpu])) return false;
+  const c = cpuOf(cache, cpu);
+  const from = address - c.base;
+  if (!(from >= 0 && from < c.span)) return false;
   const index = (from * cache.sizeInverse + 0.5) | 0;
   if (index * cache.size !== from) {
     refuse('FOREIGN_POINTER', 'no object starts at the address', cache, address);
   }
   const { links } = state.slabs;
-  const cell = cache.cpuLinks[cpu] + index;
+  const cell = c.links + index;
   if (links[cell] !== LINK_ALLOCATED) {
     refuse('DOUBLE_FREE', 'the object is free already', cache, address);
   }
-  const next = cache.cpuFreelist[cpu];
-  if (state.contentMode === ContentMode.NONE) links[cell] = next;
-  else {
-    clearOnFree(state, cache, address);
-    setNext(state, cache, cache.cpuSlab[cpu], index, next);
+  if (state.contentMode === ContentMode.NONE) {
+    links[cell] = c.freelist;
+  } else {
+    if (cache.zeroOnFree) clearOnFree(state, cache, address);
+    setNext(state, cache, c.slab, index, c.freelist);
   }
-  cache.cpuFreelist[cpu] = index;
+  c.freelist = index;
+  if (cache.stats !== null) countStat(cache.stats, cpu, Stat.free_fastpath);
   return true;
 }
 
@@ -226,12 +273,12 @@ export function freeToCache(
   address: number,
   cpu: number,
 ): void {
-  if (giveToCpuSlab(state, cache, address, cpu)) {
-    if (cache.stats !== null) countStat(cache.stats, cpu, Stat.free_fastpath);
+  if (giveToCpuSlab(state, cache, address, cpu)) return;
+  const slab = slabOfAddress(state, address);
+  if (slab >= 0 && state.slabs.cache[slab] === cache.id) {
+    giveObject(state, cache, slab, address, cpu);
     return;
   }
-  checkCpu(state, cpu);
   const real = cacheFromObject(state, cache, address);
-  if (real === null) return;
-  giveObject(state, real, slabToFree(state, real, address), address, cpu);
+  if (real !== null) giveObject(state, real, slab, address, cpu);
 }

@@ -47,13 +47,13 @@ function chainLength(state: SlubState, slab: number, head: number): number {
 /** Rules of the CPUs: 3 to 9, 12. */
 function checkCpus(state: SlubState, cache: CacheState, places: Places, report: Report): void {
   const { slabs } = state;
-  for (let cpu = 0; cpu < cache.cpuSlab.length; cpu++) {
-    const slab = cache.cpuSlab[cpu];
-    const chain = cache.cpuChain[cpu];
+  for (let cpu = 0; cpu < cache.cpus.length; cpu++) {
+    const slab = cache.cpus[cpu].slab;
+    const chain = cache.cpus[cpu].chain;
     if (cache.isDebug && (slab >= 0 || chain >= 0)) {
       report(12, `debug cache ${cache.name} has slabs on CPU ${cpu}`);
     }
-    if (slab < 0 && cache.cpuFreelist[cpu] >= 0) {
+    if (slab < 0 && cache.cpus[cpu].freelist >= 0) {
       report(6, `${cache.name}: CPU ${cpu} has a freelist but no slab`);
     }
     if (slab >= 0) checkCpuSlab(state, cache, cpu, places, report);
@@ -81,21 +81,21 @@ function checkCpuSlab(
   report: Report,
 ): void {
   const { slabs } = state;
-  const slab = cache.cpuSlab[cpu];
+  const slab = cache.cpus[cpu].slab;
   const where = `${cache.name}: slab ${slabs.pfn[slab]} of CPU ${cpu}`;
   note(places, slab, `CPU ${cpu} slab`);
   if (slabs.frozen[slab] !== 1) report(7, `${where} is not frozen`);
-  if (cache.cpuBase[cpu] !== slabs.pfn[slab] * PAGE_SIZE || slabs.cache[slab] !== cache.id) {
+  if (cache.cpus[cpu].base !== slabs.pfn[slab] * PAGE_SIZE || slabs.cache[slab] !== cache.id) {
     report(5, `${where} is not what the CPU's cells say`);
   }
   const base = slabs.linkBase[slab];
   const regular = regularFreeMap(state, cache, slab);
-  const length = chainLength(state, slab, cache.cpuFreelist[cpu]);
+  const length = chainLength(state, slab, cache.cpus[cpu].freelist);
   if (length < 0) {
     report(4, `${where}: its CPU freelist has no end`);
     return;
   }
-  for (let at = cache.cpuFreelist[cpu]; at >= 0; at = slabs.links[base + at]) {
+  for (let at = cache.cpus[cpu].freelist; at >= 0; at = slabs.links[base + at]) {
     if (regular[at] === 1) report(4, `${where}: object ${at} is on both freelists`);
   }
   const used = usedObjects(state, slab);

@@ -20,9 +20,9 @@ export interface SlabPlace {
 /** Where a slab is, by looking at every list of its cache. */
 export function placeOfSlab(state: SlubState, cache: CacheState, slab: number): SlabPlace {
   const { slabs } = state;
-  for (let cpu = 0; cpu < cache.cpuSlab.length; cpu++) {
-    if (cache.cpuSlab[cpu] === slab) return { place: 'cpu slab', cpu };
-    for (let at = cache.cpuChain[cpu]; at >= 0; at = slabs.next[at]) {
+  for (let cpu = 0; cpu < cache.cpus.length; cpu++) {
+    if (cache.cpus[cpu].slab === slab) return { place: 'cpu slab', cpu };
+    for (let at = cache.cpus[cpu].chain; at >= 0; at = slabs.next[at]) {
       if (at === slab) return { place: 'cpu partial', cpu };
     }
   }

@@ -206,12 +206,10 @@ export function indexOfAddress(
 
 /** The slab that a page frame belongs to, -1 if it is in none. */
 export function slabOfPfn(state: SlubState, pfn: number): number {
-  const { slabs, map } = state;
-  if (!(pfn >= 0 && pfn < map.endPfn)) return -1;
-  const slab = map.private[pfn];
-  if (slab < 0 || slab >= slabs.count) return -1;
-  const first = slabs.pfn[slab];
-  return first >= 0 && pfn >= first && pfn < first + (1 << slabs.order[slab]) ? slab : -1;
+  const { slabs } = state;
+  // Outside of the map the cell is undefined, and so is everything read with it.
+  const slab = state.map.private[pfn];
+  return (pfn - slabs.pfn[slab]) >>> slabs.order[slab] === 0 && slabs.pfn[slab] >= 0 ? slab : -1;
 }
 
 /** The slab that a physical address is in, -1 if none. @kernel virt_to_slab */

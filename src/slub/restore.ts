@@ -100,9 +100,10 @@ function restoreCpus(
   const { slabs } = state;
   for (const [cpu, [pfn, freelist, chain]] of from.cpus.entries()) {
     const slab = slabOf.get(pfn);
-    if (slab === undefined) clearCpuSlab(cache, cpu);
-    else setCpuSlab(state, cache, cpu, slab);
-    cache.cpuFreelist[cpu] = freelist;
+    const c = cache.cpus[cpu];
+    if (slab === undefined) clearCpuSlab(c);
+    else setCpuSlab(state, cache, c, slab);
+    c.freelist = freelist;
     let below = -1;
     for (const at of chain.toReversed()) {
       const element = slabOf.get(at) ?? -1;
@@ -110,7 +111,7 @@ function restoreCpus(
       slabs.slabs[element] = below < 0 ? 1 : slabs.slabs[below] + 1;
       below = element;
     }
-    cache.cpuChain[cpu] = below;
+    c.chain = below;
   }
 }
 

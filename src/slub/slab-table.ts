@@ -78,6 +78,7 @@ export class SlabTable {
   release(slot: number): void {
     this.pfn[slot] = -1;
     this.cache[slot] = -1;
+    this.order[slot] = 0;
     const objects = this.linkCount[slot];
     const slots = this.#freeSlots.get(objects);
     if (slots === undefined) this.#freeSlots.set(objects, [slot]);

@@ -151,10 +151,10 @@ function cpuSnapshot(
   cpu: number,
 ): readonly [number, number, readonly number[]] {
   const { slabs } = state;
-  const slab = cache.cpuSlab[cpu];
+  const slab = cache.cpus[cpu].slab;
   const chain: number[] = [];
-  for (let at = cache.cpuChain[cpu]; at >= 0; at = slabs.next[at]) chain.push(slabs.pfn[at]);
-  return [slab < 0 ? -1 : slabs.pfn[slab], cache.cpuFreelist[cpu], chain];
+  for (let at = cache.cpus[cpu].chain; at >= 0; at = slabs.next[at]) chain.push(slabs.pfn[at]);
+  return [slab < 0 ? -1 : slabs.pfn[slab], cache.cpus[cpu].freelist, chain];
 }
 
 function cacheSnapshot(
@@ -174,7 +174,7 @@ function cacheSnapshot(
     aliases: [...cache.aliases],
     stats: cache.stats?.slice() ?? null,
     slabs,
-    cpus: [...cache.cpuSlab.keys()].map((cpu) => cpuSnapshot(state, cache, cpu)),
+    cpus: [...cache.cpus.keys()].map((cpu) => cpuSnapshot(state, cache, cpu)),
     nodes: nodes.map((node) => nodeSnapshot(state, cache, node)),
   };
 }

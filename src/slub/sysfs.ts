@@ -92,11 +92,11 @@ function nodeList(state: SlubState, perNode: (node: number) => number, nodes: Ui
 function cpuSlabs(state: SlubState, cache: CacheState): string {
   const { slabs } = state;
   const perNode = new Array<number>(cache.hasNode.length).fill(0);
-  for (let cpu = 0; cpu < cache.cpuSlab.length; cpu++) {
-    const slab = cache.cpuSlab[cpu];
+  for (let cpu = 0; cpu < cache.cpus.length; cpu++) {
+    const slab = cache.cpus[cpu].slab;
     if (slab < 0) continue;
     perNode[slabs.node[slab]]++;
-    const head = cache.cpuChain[cpu];
+    const head = cache.cpus[cpu].chain;
     if (head >= 0) perNode[slabs.node[head]] += slabs.slabs[head];
   }
   return nodeList(state, (node) => perNode[node], new Uint8Array(perNode.length).fill(1));
@@ -106,8 +106,8 @@ function slabsCpuPartial(state: SlubState, cache: CacheState): string {
   let total = 0;
   let parts = '';
   const objectsOf = (slabs: number): number => Math.floor((slabs * cache.objects) / 2);
-  for (let cpu = 0; cpu < cache.cpuChain.length; cpu++) {
-    const head = cache.cpuChain[cpu];
+  for (let cpu = 0; cpu < cache.cpus.length; cpu++) {
+    const head = cache.cpus[cpu].chain;
     if (head < 0) continue;
     const slabs = state.slabs.slabs[head];
     total += slabs;
@@ -127,7 +127,7 @@ function statText(cache: CacheState, item: number): string {
   const { stats } = cache;
   if (stats === null) throw refusal(cache, 'statistics need SLUB_STATS', ENOENT);
   let text = String(statSum(stats, item));
-  for (let cpu = 0; cpu < cache.cpuSlab.length; cpu++) {
+  for (let cpu = 0; cpu < cache.cpus.length; cpu++) {
     const count = stats[cpu * NR_SLUB_STAT_ITEMS + item];
     if (count !== 0) text += ` C${cpu}=${count}`;
   }
