@@ -208,8 +208,8 @@ test('every development dependency is used', () => {
     '@arethetypeswrong/cli': /\battw\b/,
     '@biomejs/biome': /\bbiome check\b/,
     '@changesets/cli': /\bchangeset version\b/,
-    '@size-limit/esbuild': /"size-limit":/,
-    '@size-limit/file': /"size-limit":/,
+    '@size-limit/esbuild': /\bsize-limit"/,
+    '@size-limit/file': /\bsize-limit"/,
     '@types/node': /"types": \["node"\]/,
     typescript: /\btsc -p\b/,
   };
