@@ -2,7 +2,7 @@ import { earlyReserveMemory } from '../e820/early-reserve.ts';
 import { e820MemblockAllocReservedMpcNew, e820MemblockSetup } from '../e820/memblock-setup.ts';
 import { parseE820 } from '../e820/parse.ts';
 import { type E820Setup, setupE820 } from '../e820/setup.ts';
-import type { E820Firmware } from '../e820/types.ts';
+import { type E820Entry, type E820Firmware, E820Type } from '../e820/types.ts';
 import { Memblock } from '../memblock/memblock.ts';
 import type { MemblockOptions } from '../memblock/types.ts';
 import type { PhysicalMemory } from '../memory/types.ts';
@@ -56,6 +56,7 @@ export function earlyMemory(
   });
   applyLateParams(params, cmdline);
   const { state } = e820;
+  if (!state.userdef) checkRam(state.tableFirmware.entries);
   if (options.memory !== undefined) checkBackend(options.memory, state.maxPfn);
   for (const line of e820.log) log.add(line);
   const memblock = new Memblock(memblockOptions(params, options, log));
@@ -89,6 +90,19 @@ function isEntries(input: Exclude<E820Input, string>): input is E820Firmware['en
 
 function hasImage({ kernelImage }: ReservationProfile): boolean {
   return kernelImage.start < kernelImage.end;
+}
+
+/**
+ * The kernel makes its own image RAM if it must, so a map without any would seem to have some.
+ * @throws BootError `NO_RAM`
+ */
+function checkRam(entries: readonly E820Entry[]): void {
+  const hasPage = entries.some(({ addr, size, type }) => {
+    const start = (addr + PAGE_BYTES - 1n) / PAGE_BYTES;
+    return type === E820Type.RAM && start < (addr + size) / PAGE_BYTES;
+  });
+  if (!hasPage)
+    throw new BootError('NO_RAM', 'the map holds not one whole page of RAM', { entries });
 }
 
 /**
