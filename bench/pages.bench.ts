@@ -25,7 +25,7 @@ export const pagesBenchmark: Benchmark = {
   name: 'pages',
   summary: 'page loads against npm peers, ns per operation (ratio to malloc; promised)',
   run: async (scale) => {
-    const heaps = [pageframeHeap()];
+    const heaps = [pageframeHeap(), codemixHeap(), typedarrayPoolHeap(), thingHeap()];
     const rows = [['load', ...heaps.map(({ name }) => name), 'ratio', 'promised']];
     for (const load of PAGE_LOADS) rows.push(await row(load, heaps, scale));
     return rows;
@@ -55,5 +55,5 @@ function nanoseconds({ minNs }: Measurement): string {
 }
 
 function ratio([ours, malloc]: readonly Measurement[]): string {
-  return 'x';
+  return (ours.minNs / malloc.minNs).toFixed(2);
 }

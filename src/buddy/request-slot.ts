@@ -54,20 +54,54 @@ export class RequestSlot {
   }
 }
 
-/** Where the slot of a request is kept; 0 to 15 is the zone modifier, node -1 that of the CPU. */
-export function slotIndex(state: BuddyState, gfp: number, node: number, cpu: number): number {
-  return (cpu * state.slotStride + node + 1) * 16 + (gfp & 0xf);
+/**
+ * Where the page sets of a CPU take freed pages of a zone: the same for every free.
+ */
+export class FreeSlot {
+  /** The zone. */
+  readonly zone: Zone;
+  /** Cell of the CPU's page set of the zone. */
+  readonly cell: number;
+  /** Head of list 0 of that page set. */
+  readonly firstHead: number;
+  /** Index of PGFREE in the events. */
+  readonly freeIndex: number;
+
+  constructor(state: BuddyState, cpu: number, zone: Zone) {
+    const { pagesets } = state;
+    this.zone = zone;
+    this.cell = cpu * pagesets.zoneCount + zone.id;
+    this.firstHead = pagesets.firstHead + this.cell * NR_PCP_LISTS;
+    this.freeIndex = cpu * NR_VM_EVENT_ITEMS + VmEvent.pgfree;
+  }
 }
 
 /**
- * Works out the slot of a request and keeps it.
+ * Slots of all CPUs and zones, at `cpu * stride + zone id + 1`. The stride is odd, so that no CPU
+ * number with a fraction finds one.
+ */
+export function makeFreeSlots(state: BuddyState, stride: number): (FreeSlot | undefined)[] {
+  const slots = new Array<FreeSlot | undefined>(state.model.cpuCount * stride).fill(undefined);
+  for (let cpu = 0; cpu < state.model.cpuCount; cpu++) {
+    for (const zone of state.zones) {
+      slots[cpu * stride + zone.id + 1] = new FreeSlot(state, cpu, zone);
+    }
+  }
+  return slots;
+}
+
+/**
+ * Works out the slot of a request and keeps it, at `(node + 1) * 17 + zone modifier` of its CPU: an
+ * odd factor, so that no node number with a fraction finds one. Without short cuts it keeps none.
  * @param gfp the mask, whose zone modifier counts
  * @param node preferred node, -1 for that of the CPU; both exist
  */
 export function rememberSlot(state: BuddyState, gfp: number, node: number, cpu: number): void {
-  const { model, slots } = state;
-  const index = slotIndex(state, gfp, node, cpu);
+  const { model } = state;
+  const slots = state.requestSlots[cpu];
+  const index = (node + 1) * 17 + (gfp & 0xf);
   const old = slots[index];
+  if (state.shortcuts === 0) return;
   if (old !== undefined && old.zonelists[0] === old.zonelist) return;
   const highest = gfpZone(gfp);
   const home = model.nodes[node === -1 ? model.cpuNode[cpu] : node];

@@ -11,7 +11,7 @@ import type { Vmstat } from '../mm/vmstat.ts';
 import type { MemoryNode, Zone } from '../mm/zone.ts';
 import type { AllocContext } from './alloc-context.ts';
 import { BadPageReports } from './bad-page.ts';
-import type { RequestSlot } from './request-slot.ts';
+import { type FreeSlot, makeFreeSlots, type RequestSlot } from './request-slot.ts';
 import type { BuddyHooks, BuddyOptions, CaptureControl, Cpusets, SlowPath } from './types.ts';
 
 /** Everything that the functions of the page allocator work on. The arrays belong to the model. */
@@ -55,10 +55,12 @@ export class BuddyState {
   shortcuts = 0;
   /** Requests with these bits go the general way. */
   readonly unusualBits: number;
-  /** Slots of requests made before, see `slotIndex`. */
-  readonly slots: (RequestSlot | undefined)[];
-  /** Slots of a CPU, in units of 16. */
-  readonly slotStride: number;
+  /** By CPU, the slots of requests made before; empty while the short cuts do not apply. */
+  readonly requestSlots: (RequestSlot | undefined)[][];
+  /** Slots of frees, see `makeFreeSlots`; empty while the short cuts do not apply. */
+  freeSlots: (FreeSlot | undefined)[] = [];
+  /** Slots of frees of one CPU. */
+  readonly freeSlotStride: number;
   /** `hooks.pcpContended`, null for never. */
   pcpContended: ((cpu: number, zoneId: number) => boolean) | null = null;
   /** The kernel's log, null for none. */
@@ -125,8 +127,11 @@ export class BuddyState {
       Gfp.__GFP_THISNODE |
       Gfp.__GFP_COMP |
       (this.memory === null ? 0 : Gfp.__GFP_ZERO);
-    this.slotStride = model.nodes.length + 1;
-    this.slots = new Array<undefined>(model.cpuCount * this.slotStride * 16).fill(undefined);
+    const rowLength = (model.nodes.length + 1) * 17;
+    this.requestSlots = Array.from({ length: model.cpuCount }, () =>
+      new Array<undefined>(rowLength).fill(undefined),
+    );
+    this.freeSlotStride = model.zones.length + 1;
     this.updateShortcuts();
   }
 
@@ -137,5 +142,7 @@ export class BuddyState {
     const watched = this.trace !== null || this.pcpContended !== null || this.cpusets !== null;
     const wiped = this.initOnAlloc || this.initOnFree || this.pagePoison || this.fullChecks;
     this.shortcuts = watched || wiped || this.gfpAllowedMask !== Gfp.__GFP_BITS_MASK ? 0 : 1;
+    for (const row of this.requestSlots) row.fill(undefined);
+    this.freeSlots = this.shortcuts === 0 ? [undefined] : makeFreeSlots(this, this.freeSlotStride);
   }
 }
