@@ -13,6 +13,9 @@ const WINDOW_SECONDS = 60;
 /** What the kernel prints in place of a pointer before its hash key exists: pointers are not modelled. */
 const POINTER = '(____ptrval____)';
 
+/** Flags and marks that a page must not have when it is freed. */
+const CHECK_AT_FREE: number = PAGE_FLAGS_CHECK_AT_FREE | PageMark.MAPPING;
+
 /** How many bad pages were reported, for the limit on reports. */
 export class BadPageReports {
   /** Reports in this window. */
@@ -93,7 +96,16 @@ export function badFreePage(state: BuddyState, pfn: number): void {
 
 /** Whether a page is in a state to be freed. @kernel page_expected_state (spec buddy 4.24) */
 export function isFreeable(map: PageMap, pfn: number): boolean {
+  return arePagesFreeable(map, pfn, pfn + 1);
+}
+
+/** Whether all pages of a range are in a state to be freed. */
+export function arePagesFreeable(map: PageMap, start: number, end: number): boolean {
   const { flags, refcount, mapcount } = map;
-  const checked = PAGE_FLAGS_CHECK_AT_FREE | PageMark.MAPPING;
-  return (flags[pfn] & checked) === 0 && (refcount[pfn] | mapcount[pfn]) === 0;
+  const mask = CHECK_AT_FREE;
+  let used = 0;
+  for (let page = start; page < end; page++) {
+    used |= (flags[page] & mask) | refcount[page] | mapcount[page];
+  }
+  return used === 0;
 }

@@ -29,14 +29,15 @@ export abstract class BuddyHotPath extends BuddyOperations {
    */
   allocPages(gfp: number, order: number, node = -1, cpu = 0): Pfn | null {
     const { state } = this;
-    // An index that is no whole number or out of range finds nothing: the general way complains.
-    const slot = state.requestSlots[cpu]?.[(node + 1) * 17 + (gfp & 0xf)];
+    // A CPU or node that does not exist finds nothing here, and the general way complains.
+    const slot = state.requestSlots[cpu * state.requestStride + (node + 1) * 17 + (gfp & 0xf)];
     if (order !== 0 || slot === undefined || (gfp & state.unusualBits) !== 0) {
       return this.allocLowOrder(gfp, order, node, cpu);
     }
     const { task, model } = state;
     const list = (gfp >> 3) & 3;
     if (
+      slot.node !== node ||
       slot.zonelists[0] !== slot.zonelist ||
       model.mobilityDisabled !== false ||
       task.pfMemallocNoio !== false ||
@@ -75,12 +76,13 @@ export abstract class BuddyHotPath extends BuddyOperations {
   /** `allocPages` for the orders 1 to 3. */
   private allocLowOrder(gfp: number, order: number, node: number, cpu: number): Pfn | null {
     const { state } = this;
-    const slot = state.requestSlots[cpu]?.[(node + 1) * 17 + (gfp & 0xf)];
+    const slot = state.requestSlots[cpu * state.requestStride + (node + 1) * 17 + (gfp & 0xf)];
     const list = (gfp >> 3) & 3;
     if (
       (order & 3) !== order ||
       order === 0 ||
       slot === undefined ||
+      slot.node !== node ||
       (gfp & state.unusualBits) !== 0 ||
       slot.zonelists[0] !== slot.zonelist ||
       state.model.mobilityDisabled !== false ||

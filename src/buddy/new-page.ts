@@ -8,7 +8,7 @@ import { checkPoison } from './poison.ts';
 import type { BuddyState } from './state.ts';
 
 /** Flags and marks that a page must not have when it is handed out. @kernel PAGE_FLAGS_CHECK_AT_PREP */
-const CHECK_AT_PREP = PAGE_FLAGS_MASK | PageMark.MAPPING;
+const CHECK_AT_PREP: number = PAGE_FLAGS_MASK | PageMark.MAPPING;
 
 /** Whether nothing speaks against handing out the pages of a range. */
 export function arePagesNew(map: PageMap, start: number, end: number): boolean {

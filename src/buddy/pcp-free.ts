@@ -6,7 +6,7 @@ import { NR_VM_EVENT_ITEMS, VmEvent, ZoneStatItem } from '../mm/vm-items.ts';
 import { modZoneStateByOne } from '../mm/vmstat.ts';
 import type { Zone } from '../mm/zone.ts';
 import { ZoneFlag } from '../mm/zone-types.ts';
-import { badFreePage, isFreeable } from './bad-page.ts';
+import { arePagesFreeable, badFreePage, isFreeable } from './bad-page.ts';
 import { FreePageFlag, freeOnePage, mergeBlock } from './merge.ts';
 import { orderToPindex, PAGE_ALLOC_COSTLY_ORDER, pindexToOrder } from './pcp-index.ts';
 import type { BuddyState } from './state.ts';
@@ -91,29 +91,20 @@ function freeRun(state: BuddyState, zone: number, head: number, most: number, cp
   const pfn = prev[head];
   const type = blockState[pfn];
   const whole = Math.min(most, LARGEST_RUN, pfn === 0 ? LARGEST_RUN : pfn & -pfn);
-  let length = 0;
-  let page = pfn;
-  while (
-    length < whole &&
-    page === pfn + length &&
-    blockState[page] === type &&
-    isFreeable(map, page)
-  ) {
+  let length = 1;
+  while (length < whole && prev[pfn + length - 1] === pfn + length) {
+    if (blockState[pfn + length] !== type) break;
     length++;
-    page = prev[page];
-  }
-  if (length === 0) {
-    listDel(map, pfn);
-    badFreePage(state, pfn);
-    blockState[pfn] = 0;
-    return 1;
   }
   const order = 31 - Math.clz32(length);
   length = 1 << order;
+  if (!arePagesFreeable(map, pfn, pfn + length)) {
+    return freeBlock(state, state.zones[zone], head, 0, cpu);
+  }
   const before = prev[pfn + length - 1];
   prev[head] = before;
   next[before] = head;
-  for (let i = 1; i < length; i++) blockState[pfn + i] = 0;
+  for (let page = pfn + 1; page < pfn + length; page++) blockState[page] = 0;
   modZoneStateByOne(vmstat, cpu, zone, ZoneStatItem.NR_FREE_PAGES, length);
   mergeBlock(state, pfn, zone, order, (type >> 4) & 7, FreePageFlag.FPI_NONE, cpu);
   return length;

@@ -16,6 +16,8 @@ import type { BuddyState } from './state.ts';
  * numbers lie in the arrays. Worked out once and used until the zonelist is replaced.
  */
 export class RequestSlot {
+  /** Node that is asked for, -1 for that of the CPU. */
+  readonly node: number;
   /** Zonelists of the node. */
   readonly zonelists: MemoryNode['zonelists'];
   /** The first of them when the slot was made. */
@@ -23,7 +25,7 @@ export class RequestSlot {
   /** First zone that the request may use. */
   readonly zone: Zone;
   /** Highest zone index that the request may use. */
-  readonly highestZoneidx: number;
+  highestZoneidx = 0;
   /** Cell of the CPU's page set of the zone. */
   readonly cell: number;
   /** Head of list 0 of that page set. */
@@ -37,14 +39,14 @@ export class RequestSlot {
   /** Index of NUMA_LOCAL or NUMA_OTHER in the NUMA events. */
   readonly localIndex: number;
 
-  constructor(state: BuddyState, cpu: number, node: MemoryNode, zone: Zone, highest: number) {
+  constructor(state: BuddyState, cpu: number, node: number, home: MemoryNode, zone: Zone) {
     const { model, pagesets, vmstat } = state;
     const numa = (cpu * vmstat.zoneCount + zone.id) * NR_VM_NUMA_EVENT_ITEMS;
     const isLocal = zone.node === model.cpuNode[cpu];
-    this.zonelists = node.zonelists;
-    this.zonelist = node.zonelists[0];
+    this.node = node;
+    this.zonelists = home.zonelists;
+    this.zonelist = home.zonelists[0];
     this.zone = zone;
-    this.highestZoneidx = highest;
     this.cell = cpu * pagesets.zoneCount + zone.id;
     this.firstHead = pagesets.firstHead + this.cell * NR_PCP_LISTS;
     this.freeIndex = zone.id * NR_VM_ZONE_STAT_ITEMS + ZoneStatItem.NR_FREE_PAGES;
@@ -91,24 +93,26 @@ export function makeFreeSlots(state: BuddyState, stride: number): (FreeSlot | un
 }
 
 /**
- * Works out the slot of a request and keeps it, at `(node + 1) * 17 + zone modifier` of its CPU: an
- * odd factor, so that no node number with a fraction finds one. Without short cuts it keeps none.
+ * Works out the slot of a request and keeps it, at `cpu * stride + (node + 1) * 17 + zone modifier`.
+ * Factor and stride are odd, so that no number with a fraction finds a slot; a number out of range
+ * may find one of another node. Without short cuts nothing is kept.
  * @param gfp the mask, whose zone modifier counts
  * @param node preferred node, -1 for that of the CPU; both exist
  */
 export function rememberSlot(state: BuddyState, gfp: number, node: number, cpu: number): void {
-  const { model } = state;
-  const slots = state.requestSlots[cpu];
-  const index = (node + 1) * 17 + (gfp & 0xf);
-  const old = slots[index];
+  const { model, requestSlots } = state;
   if (state.shortcuts === 0) return;
+  const index = cpu * state.requestStride + (node + 1) * 17 + (gfp & 0xf);
+  const old = requestSlots[index];
   if (old !== undefined && old.zonelists[0] === old.zonelist) return;
   const highest = gfpZone(gfp);
   const home = model.nodes[node === -1 ? model.cpuNode[cpu] : node];
   const zone = home.zonelists[0].find((candidate) => candidate.index <= highest);
   if (zone === undefined) {
-    slots[index] = undefined;
+    requestSlots[index] = undefined;
     return;
   }
-  slots[index] = new RequestSlot(state, cpu, home, zone, highest);
+  const slot = new RequestSlot(state, cpu, node, home, zone);
+  slot.highestZoneidx = highest;
+  requestSlots[index] = slot;
 }

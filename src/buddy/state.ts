@@ -55,8 +55,10 @@ export class BuddyState {
   shortcuts = 0;
   /** Requests with these bits go the general way. */
   readonly unusualBits: number;
-  /** By CPU, the slots of requests made before; empty while the short cuts do not apply. */
-  readonly requestSlots: (RequestSlot | undefined)[][];
+  /** Slots of requests made before, see `rememberSlot`; none while the short cuts do not apply. */
+  readonly requestSlots: (RequestSlot | undefined)[];
+  /** Slots of requests of one CPU. */
+  readonly requestStride: number;
   /** Slots of frees, see `makeFreeSlots`; empty while the short cuts do not apply. */
   freeSlots: (FreeSlot | undefined)[] = [];
   /** Slots of frees of one CPU. */
@@ -127,10 +129,8 @@ export class BuddyState {
       Gfp.__GFP_THISNODE |
       Gfp.__GFP_COMP |
       (this.memory === null ? 0 : Gfp.__GFP_ZERO);
-    const rowLength = (model.nodes.length + 1) * 17;
-    this.requestSlots = Array.from({ length: model.cpuCount }, () =>
-      new Array<undefined>(rowLength).fill(undefined),
-    );
+    this.requestStride = ((model.nodes.length + 1) * 17) | 1;
+    this.requestSlots = new Array<undefined>(model.cpuCount * this.requestStride).fill(undefined);
     this.freeSlotStride = model.zones.length + 1;
     this.updateShortcuts();
   }
@@ -142,7 +142,7 @@ export class BuddyState {
     const watched = this.trace !== null || this.pcpContended !== null || this.cpusets !== null;
     const wiped = this.initOnAlloc || this.initOnFree || this.pagePoison || this.fullChecks;
     this.shortcuts = watched || wiped || this.gfpAllowedMask !== Gfp.__GFP_BITS_MASK ? 0 : 1;
-    for (const row of this.requestSlots) row.fill(undefined);
+    this.requestSlots.fill(undefined);
     this.freeSlots = this.shortcuts === 0 ? [undefined] : makeFreeSlots(this, this.freeSlotStride);
   }
 }
