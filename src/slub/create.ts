@@ -1,3 +1,4 @@
+import { listInit } from '../lib/list.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { type CheckedCreation, EINVAL, ENOMEM } from '../mm/slab-create.ts';
 import { SlabFlag } from '../mm/slab-flags.ts';
@@ -75,7 +76,10 @@ export function openCache(state: SlubState, request: OpenRequest): CacheState | 
 }
 
 function takeListHead(state: SlubState): number {
-  return state.freeListHeads.pop() ?? state.map.addListHeads(1);
+  const used = state.freeListHeads.pop();
+  if (used === undefined) return state.map.addListHeads(1);
+  listInit(state.map, used);
+  return used;
 }
 
 /**
