@@ -28,6 +28,11 @@ export function completeHost(state: ReclaimState, host: ReclaimHost): Host {
   return { ...defaultHost(state), ...boundMethods(host) };
 }
 
+/** Lets a host give some of the answers; the others stay as they are. */
+export function extendHost(current: Host, host: ReclaimHost): Host {
+  return { ...current, ...boundMethods(host) };
+}
+
 function defaultHost(state: ReclaimState): Host {
   const { map } = state;
   return {
@@ -39,10 +44,7 @@ function defaultHost(state: ReclaimState): Host {
       folioStartWriteback(state, pfn, cpu);
       return 0;
     },
-    releaseFolio: (pfn) => {
-      map.flags[pfn] &= ~PageFlag.PG_private;
-      return true;
-    },
+    releaseFolio: () => true,
     isDirtyWriteback: (pfn) => {
       const flags = map.flags[pfn];
       const dirty = (flags & PageFlag.PG_dirty) !== 0 ? 1 : 0;

@@ -4,7 +4,7 @@ import { countVmEvents, modNodeState } from '../mm/vmstat.ts';
 import { AOP_WRITEPAGE_ACTIVATE } from './constants.ts';
 import { hasMapping, inSwapcache } from './folio.ts';
 import { nodeOf } from './lru.ts';
-import { folioFreeSwap } from './remove-mapping.ts';
+import { detachPrivate, folioFreeSwap } from './remove-mapping.ts';
 import type { ReclaimState } from './state.ts';
 import { folioClearDirtyForIo, folioMarkDirty } from './writeback.ts';
 
@@ -32,6 +32,7 @@ export function pageout(state: ReclaimState, pfn: number, gfp: number, cpu: numb
   if (map.refcount[pfn] - (isPrivate ? 1 : 0) !== 2) return PageoutResult.PAGE_KEEP;
   if (!hasMapping(flags)) {
     if (!isPrivate || !host.releaseFolio(pfn, gfp)) return PageoutResult.PAGE_KEEP;
+    detachPrivate(state, pfn);
     map.flags[pfn] &= ~PageFlag.PG_dirty;
     return PageoutResult.PAGE_CLEAN;
   }

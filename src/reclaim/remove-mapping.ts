@@ -114,3 +114,9 @@ export function leaveSwapCache(state: ReclaimState, pfn: number, cpu: number): v
   map.private[pfn] = 0;
   map.refcount[pfn]--;
 }
+
+/** The private data of a page is gone, and with it their reference. @kernel folio_detach_private */
+export function detachPrivate({ map }: ReclaimState, pfn: number): void {
+  map.flags[pfn] &= ~PageFlag.PG_private;
+  map.refcount[pfn]--;
+}

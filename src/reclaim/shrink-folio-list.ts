@@ -8,7 +8,7 @@ import { hasMapping, inSwapcache, isAnon, isEvictable, isFileLru } from './folio
 import { PageoutResult, pageout } from './pageout.ts';
 import { folioCheckReferences, PageReferences } from './references.ts';
 import { freeFolioList } from './release.ts';
-import { addToSwap, folioFreeSwap, removeMappingLocked } from './remove-mapping.ts';
+import { addToSwap, detachPrivate, folioFreeSwap, removeMappingLocked } from './remove-mapping.ts';
 import type { ScanControl } from './scan-control.ts';
 import { type ReclaimState, ScratchList, scratchHead } from './state.ts';
 import type { ReclaimStat } from './types.ts';
@@ -184,6 +184,7 @@ function releaseFolio(state: ReclaimState, sc: ScanControl, pfn: number, cpu: nu
   const { host, map, vm } = state;
   if ((map.flags[pfn] & PG_private) !== 0) {
     if (!host.releaseFolio(pfn, sc.gfpMask)) return Outcome.ACTIVATE;
+    detachPrivate(state, pfn);
     if (!hasMapping(map.flags[pfn]) && map.refcount[pfn] === 1) {
       map.refcount[pfn] = 0;
       return Outcome.FREE;

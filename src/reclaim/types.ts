@@ -86,7 +86,7 @@ export interface ReclaimHost {
    * @kernel address_space_operations.writepage
    */
   writepage?(pfn: number, cpu: number): number;
-  /** Whether the private data of a page could be dropped; clears PG_private then. Default: yes. @kernel filemap_release_folio */
+  /** Whether the private data of a page could be dropped. Default: yes. @kernel filemap_release_folio */
   releaseFolio?(pfn: number, gfp: number): boolean;
   /**
    * Dirty (1) and writeback (2) of a page with private data. Default: from the flags.
