@@ -98,7 +98,7 @@ const reservedShape = fc.record({
 });
 
 const world = fc.record({
-  start: fc.constantFrom(1, 0xe00, 0xfff00),
+  start: fc.constantFrom<number>(1, 0xe00, 0xfff00),
   memory: fc.array(memoryShape, { minLength: 1, maxLength: 6 }),
   reserved: fc.array(reservedShape, { maxLength: 20 }),
   hugetlb: fc.boolean(),
