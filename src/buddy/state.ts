@@ -74,7 +74,7 @@ export class BuddyState {
   /** What is asked of the surroundings. */
   hooks: BuddyHooks;
   /** Cpusets, null when none are in use. */
-  cpusets: Cpusets | null;
+  readonly cpusets: Cpusets | null;
   /** `vm.dirty_ratio`, percent. */
   dirtyRatio: number;
   /** `vm.dirty_bytes`, 0 for the ratio. */
@@ -83,6 +83,8 @@ export class BuddyState {
   captureControl: CaptureControl | null = null;
   /** Movable pages that the last `moveFreepagesBlock` saw. */
   movableInBlock = 0;
+  /** Whether a pageblock was ever isolated: types may then differ from what was reserved. */
+  hasIsolated = false;
   /** Blocks that failed the new-page check so far. */
   refusedBlocks = 0;
   /** Bad pages reported. */
