@@ -9,6 +9,7 @@ import { ZoneType } from '../mm/zone-types.ts';
 import { gfpPfmemallocFlags, gfpToAllocFlags } from './alloc-flags.ts';
 import type { CompactionContext } from './compaction-context.ts';
 import { AllocFlag, CompactPriority, CompactResult, PAGE_ALLOC_COSTLY_ORDER } from './constants.ts';
+import { Cookies, checkRetryCookies, noZoneInCpuset } from './cookies.ts';
 import { eachZone, type RetryState, shouldCompactRetry, shouldReclaimRetry } from './retry.ts';
 import { tryToCompactPages } from './try-to-compact.ts';
 import type {
@@ -28,15 +29,27 @@ export interface SlowPathReports {
   warnOnce(text: string): void;
   /** The next round starts after one that ended in OOM or NOFAIL. */
   onStall(round: StallRound): void;
+  /** Whether storage is suspended, so that nobody should be killed. @kernel pm_suspended_storage */
+  storageSuspended(): boolean;
 }
 
-/** What an attempt in the middle of the state machine says. */
-const GIVE_UP = -2;
-const GO_ON = -3;
+/** Where a call goes next when it has no page (spec slowpath-compaction 4.5); a page is 0 or more. */
+const Next = {
+  /** From the start, with fresh registers. */
+  RESTART: -2,
+  /** One more round. */
+  LOOP: -3,
+  /** No page: give up, unless the request may not fail. */
+  NOPAGE: -4,
+  /** Give up. */
+  FAIL: -5,
+} as const;
 
-/**
- * The registers of one call of the slow path.
- */
+/** More rounds than the retry rules allow without progress; every so many after that are told. */
+const RETRIES_MAX = 64;
+const RETRIES_TOLD = 16;
+
+/** The registers of one call of the slow path. */
 class SlowCall implements RetryState {
   gfp: number;
   readonly order: number;
@@ -44,7 +57,7 @@ class SlowCall implements RetryState {
   readonly cpu: number;
   readonly costly: boolean;
   readonly canDirectReclaim: boolean;
-  readonly canCompact: boolean;
+  readonly cookies: Cookies = new Cookies();
   allocFlags = 0;
   progress = 0;
   noProgressLoops = 0;
@@ -52,6 +65,7 @@ class SlowCall implements RetryState {
   compactPriority: number = CompactPriority.COMPACT_PRIO_SYNC_LIGHT;
   compactRetries = 0;
   stalls = 0;
+  retries = 0;
 
   constructor(gfp: number, order: number, request: SlowPathRequest, cpu: number) {
     this.gfp = gfp;
@@ -60,7 +74,6 @@ class SlowCall implements RetryState {
     this.cpu = cpu;
     this.costly = order > PAGE_ALLOC_COSTLY_ORDER;
     this.canDirectReclaim = (gfp & Gfp.__GFP_DIRECT_RECLAIM) !== 0;
-    this.canCompact = (gfp & Gfp.__GFP_IO) !== 0;
   }
 
   /** Whether the request has any of the bits. */
@@ -79,14 +92,14 @@ export class AllocPagesSlowpath {
   private readonly ctx: CompactionContext;
   private readonly pages: SlowPathPages;
   private readonly reclaim: SlowPathReclaim;
-  private readonly oom: OomKiller | null;
+  private readonly oom: OomKiller;
   private readonly reports: SlowPathReports;
 
   constructor(
     ctx: CompactionContext,
     pages: SlowPathPages,
     reclaim: SlowPathReclaim,
-    oom: OomKiller | null,
+    oom: OomKiller,
     reports: SlowPathReports,
   ) {
     this.ctx = ctx;
@@ -110,24 +123,38 @@ export class AllocPagesSlowpath {
       this.reports.warnOnce('__GFP_ATOMIC with __GFP_DIRECT_RECLAIM');
       call.gfp &= ~Gfp.__GFP_ATOMIC;
     }
-    const first = this.firstAttempts(call);
-    const page = first === GO_ON ? this.loop(call) : first;
-    return page === GIVE_UP ? this.noPage(call) : page;
+    let next: number = Next.RESTART;
+    while (next < 0) {
+      if (next === Next.RESTART) next = this.restart(call);
+      else if (next === Next.LOOP) next = this.round(call);
+      else if (next === Next.NOPAGE) next = this.noPage(call);
+      else {
+        this.reports.warnAlloc(call.gfp, order, request, cpu);
+        return NIL;
+      }
+    }
+    return next;
   }
 
-  /** PREP, FIRST and EARLY. */
-  private firstAttempts(call: SlowCall): number {
+  /** RESTART, PREP, FIRST and EARLY. */
+  private restart(call: SlowCall): number {
     const { request } = call;
+    call.compactRetries = 0;
+    call.noProgressLoops = 0;
+    call.compactResult = CompactResult.COMPACT_SKIPPED;
+    call.compactPriority = CompactPriority.COMPACT_PRIO_SYNC_LIGHT;
+    call.cookies.read(this.ctx);
     call.allocFlags = gfpToAllocFlags(call.gfp, call.order, this.ctx.task);
-    this.findPreferred(call);
-    if (request.preferredZoneref >= request.zonelist.length) return GIVE_UP;
+    this.findPreferred(request);
+    if (request.preferredZoneref >= request.zonelist.length) return Next.NOPAGE;
+    if (noZoneInCpuset(this.ctx, call.gfp, request)) return Next.NOPAGE;
     this.wakeAllKswapds(call);
     const page = this.attempt(call, call.gfp, call.allocFlags);
     if (page >= 0) return page;
     const wantsBlock =
       call.costly || (call.order > 0 && request.migratetype !== Migratetype.MIGRATE_MOVABLE);
-    if (!call.canDirectReclaim || !call.canCompact || !wantsBlock) return GO_ON;
-    if (gfpPfmemallocFlags(call.gfp, this.ctx.task) !== 0) return GO_ON;
+    if (!call.canDirectReclaim || !this.canCompact(call) || !wantsBlock) return Next.LOOP;
+    if (gfpPfmemallocFlags(call.gfp, this.ctx.task) !== 0) return Next.LOOP;
     return this.earlyCompaction(call);
   }
 
@@ -135,42 +162,49 @@ export class AllocPagesSlowpath {
   private earlyCompaction(call: SlowCall): number {
     const page = this.directCompact(call, CompactPriority.COMPACT_PRIO_ASYNC);
     if (page >= 0) return page;
-    if (!call.costly || !call.has(Gfp.__GFP_NORETRY)) return GO_ON;
+    if (!call.costly || !call.has(Gfp.__GFP_NORETRY)) return Next.LOOP;
     const { compactResult } = call;
     if (
       compactResult === CompactResult.COMPACT_SKIPPED ||
       compactResult === CompactResult.COMPACT_DEFERRED
     ) {
-      return GIVE_UP;
+      return Next.NOPAGE;
     }
-    if (call.has(Gfp.__GFP_THISNODE)) return GIVE_UP;
+    if (call.has(Gfp.__GFP_THISNODE)) return Next.NOPAGE;
     call.compactPriority = CompactPriority.COMPACT_PRIO_ASYNC;
-    return GO_ON;
+    return Next.LOOP;
   }
 
-  /** LOOP until there is a page or no hope. */
-  private loop(call: SlowCall): number {
-    for (;;) {
-      const page = this.round(call);
-      if (page !== GO_ON) return page;
-    }
-  }
-
-  /** One round: TRY, RECLAIM, COMPACT, OOM. */
+  /** LOOP, TRY, RECLAIM, COMPACT and OOM: one round. */
   private round(call: SlowCall): number {
+    if (this.isStale(call)) return Next.RESTART;
     this.prepareRound(call);
     let page = this.attempt(call, call.gfp, call.allocFlags);
     if (page >= 0) return page;
-    if (!call.canDirectReclaim || this.ctx.task.pfMemalloc) return GIVE_UP;
+    if (!call.canDirectReclaim || this.ctx.task.pfMemalloc) return Next.NOPAGE;
     page = this.directReclaim(call);
     if (page >= 0) return page;
     page = this.directCompact(call, call.compactPriority);
     if (page >= 0) return page;
-    if (call.has(Gfp.__GFP_NORETRY)) return GIVE_UP;
-    const mayRetryCostly = call.canCompact && call.has(Gfp.__GFP_RETRY_MAYFAIL);
-    if (call.costly && !mayRetryCostly) return GIVE_UP;
-    if (this.mayRetry(call)) return GO_ON;
+    if (call.has(Gfp.__GFP_NORETRY)) return Next.NOPAGE;
+    const mayRetryCostly = this.canCompact(call) && call.has(Gfp.__GFP_RETRY_MAYFAIL);
+    if (call.costly && !mayRetryCostly) return Next.NOPAGE;
+    if (this.mayRetry(call)) {
+      call.retries++;
+      if (call.retries > RETRIES_MAX && call.retries % RETRIES_TOLD === 0)
+        this.stall(call, 'retry');
+      return Next.LOOP;
+    }
+    if (this.isStale(call)) return Next.RESTART;
     return this.mayOom(call);
+  }
+
+  private canCompact(call: SlowCall): boolean {
+    return this.ctx.compaction && call.has(Gfp.__GFP_IO);
+  }
+
+  private isStale(call: SlowCall): boolean {
+    return checkRetryCookies(this.ctx, call.cookies, call.request);
   }
 
   private mayRetry(call: SlowCall): boolean {
@@ -180,7 +214,7 @@ export class AllocPagesSlowpath {
     if (shouldReclaimRetry(ctx, pages, reclaim, request, order, allocFlags, progress, call, cpu)) {
       return true;
     }
-    if (!progress || !call.canCompact) return false;
+    if (!progress || !this.canCompact(call)) return false;
     return shouldCompactRetry(ctx, reclaim, request, order, allocFlags, call);
   }
 
@@ -193,7 +227,7 @@ export class AllocPagesSlowpath {
     }
     if ((call.allocFlags & AllocFlag.ALLOC_CPUSET) === 0 || reserve !== 0) {
       call.request.nodemask = null;
-      this.findPreferred(call);
+      this.findPreferred(call.request);
     }
   }
 
@@ -238,30 +272,18 @@ export class AllocPagesSlowpath {
     return page;
   }
 
-  /** OOM: a last look, then a victim; a page, `GO_ON` or `GIVE_UP`. (spec 4.10) */
+  /** OOM: a last look, then a victim. (spec 4.10) */
   private mayOom(call: SlowCall): number {
-    const page = this.lastLook(call);
+    let page = this.lastLook(call);
+    if (page < 0 && this.killerMayRun(call)) page = this.killOrHelp(call);
     if (page >= 0) return page;
-    if (this.killerMayRun(call)) {
-      const { request, gfp, order, cpu } = call;
-      const { zonelist, nodemask } = request;
-      const killed = this.oom?.outOfMemory({ zonelist, nodemask, gfp, order, cpu }) ?? false;
-      if (!killed && call.has(Gfp.__GFP_NOFAIL)) this.reports.warnOnce('OOM with __GFP_NOFAIL');
-      if (killed || call.has(Gfp.__GFP_NOFAIL)) {
-        call.progress = 1;
-        if (call.has(Gfp.__GFP_NOFAIL)) {
-          const helped = this.cpusetFallback(call, AllocFlag.ALLOC_NO_WATERMARKS);
-          if (helped >= 0) return helped;
-        }
-      }
-    }
     const dying =
       this.ctx.task.oomVictim &&
       ((call.allocFlags & AllocFlag.ALLOC_OOM) !== 0 || call.has(Gfp.__GFP_NOMEMALLOC));
-    if (dying || call.progress === 0) return GIVE_UP;
+    if (dying || call.progress === 0) return Next.NOPAGE;
     call.noProgressLoops = 0;
     this.stall(call, 'oom');
-    return GO_ON;
+    return Next.LOOP;
   }
 
   /** Whether somebody else has freed memory meanwhile: an attempt at the high mark. */
@@ -274,34 +296,42 @@ export class AllocPagesSlowpath {
   private killerMayRun(call: SlowCall): boolean {
     if (this.ctx.task.pfDumpcore || call.costly) return false;
     if (call.has(Gfp.__GFP_RETRY_MAYFAIL | Gfp.__GFP_THISNODE)) return false;
-    return call.request.highestZoneidx >= ZoneType.ZONE_NORMAL;
+    if (call.request.highestZoneidx < ZoneType.ZONE_NORMAL) return false;
+    return !this.reports.storageSuspended();
   }
 
-  /** NOPAGE: requests that may not fail get the reserves and go on; the others are reported. */
-  private noPage(call: SlowCall): number {
-    for (;;) {
-      if (!call.has(Gfp.__GFP_NOFAIL)) return this.fail(call);
-      const warn = !call.has(Gfp.__GFP_NOWARN);
-      if (!call.canDirectReclaim) {
-        if (warn) this.reports.warnOnce('__GFP_NOFAIL without __GFP_DIRECT_RECLAIM');
-        return this.fail(call);
-      }
-      if (warn && this.ctx.task.pfMemalloc) this.reports.warnOnce('__GFP_NOFAIL with PF_MEMALLOC');
-      if (warn && call.costly) this.reports.warnOnce('__GFP_NOFAIL of a costly order');
-      const helped = this.cpusetFallback(call, AllocFlag.ALLOC_MIN_RESERVE);
-      if (helped >= 0) return helped;
-      this.stall(call, 'nofail');
-      const page = this.loop(call);
-      if (page !== GIVE_UP) return page;
+  /** Runs the OOM killer; a request that may not fail gets the reserves, whatever came of it. */
+  private killOrHelp(call: SlowCall): number {
+    const { request, gfp, order, cpu } = call;
+    const { zonelist, nodemask } = request;
+    const noFail = call.has(Gfp.__GFP_NOFAIL);
+    const killed = this.oom.outOfMemory({ zonelist, nodemask, gfp, order, cpu });
+    if (!killed && !noFail) return NIL;
+    if (!killed && !call.has(Gfp.__GFP_NOWARN)) {
+      this.reports.warnOnce('__GFP_NOFAIL and the OOM killer cannot help');
     }
+    call.progress = 1;
+    return noFail ? this.cpusetFallback(call, AllocFlag.ALLOC_NO_WATERMARKS) : NIL;
   }
 
-  private fail(call: SlowCall): number {
-    this.reports.warnAlloc(call.gfp, call.order, call.request, call.cpu);
-    return NIL;
+  /** NOPAGE: requests that may not fail get the reserves and go on; the others fail. */
+  private noPage(call: SlowCall): number {
+    if (this.isStale(call)) return Next.RESTART;
+    if (!call.has(Gfp.__GFP_NOFAIL)) return Next.FAIL;
+    const warn = !call.has(Gfp.__GFP_NOWARN);
+    if (!call.canDirectReclaim) {
+      if (warn) this.reports.warnOnce('__GFP_NOFAIL without __GFP_DIRECT_RECLAIM');
+      return Next.FAIL;
+    }
+    if (warn && this.ctx.task.pfMemalloc) this.reports.warnOnce('__GFP_NOFAIL with PF_MEMALLOC');
+    if (warn && call.costly) this.reports.warnOnce('__GFP_NOFAIL of a costly order');
+    const page = this.cpusetFallback(call, AllocFlag.ALLOC_MIN_RESERVE);
+    if (page >= 0) return page;
+    this.stall(call, 'nofail');
+    return Next.LOOP;
   }
 
-  private stall(call: SlowCall, cause: 'oom' | 'nofail'): void {
+  private stall(call: SlowCall, cause: StallRound['cause']): void {
     call.stalls++;
     const { gfp, order, stalls } = call;
     this.reports.onStall({ gfp, order, rounds: stalls, cause });
@@ -317,7 +347,7 @@ export class AllocPagesSlowpath {
     return this.pages.getPageFromFreelist(gfp, call.order, allocFlags, call.request, call.cpu);
   }
 
-  private findPreferred({ request }: SlowCall): void {
+  private findPreferred(request: SlowPathRequest): void {
     const { zonelist, nodemask, highestZoneidx } = request;
     const first = zonelist.findIndex(
       (zone) => zone.index <= highestZoneidx && (nodemask === null || nodemask[zone.node] !== 0),
@@ -328,10 +358,11 @@ export class AllocPagesSlowpath {
   /** Wakes the kswapd of every node of the request. @kernel wake_all_kswapds (spec 4.4) */
   private wakeAllKswapds(call: SlowCall): void {
     if ((call.allocFlags & AllocFlag.ALLOC_KSWAPD) === 0) return;
+    const { cpusets } = this.ctx;
     let lastNode = NIL;
     for (const zone of eachZone(call.request)) {
       if (!isManaged(zone)) continue;
-      if (zone.node !== lastNode) {
+      if (zone.node !== lastNode && (cpusets?.nodeAllowed(zone.node, call.gfp) ?? true)) {
         this.reclaim.wakeupKswapd(zone.id, call.gfp, call.order, call.request.highestZoneidx);
       }
       lastNode = zone.node;

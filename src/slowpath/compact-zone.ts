@@ -64,8 +64,18 @@ export function compactZone(
     cc.sync,
   );
   ctx.lru.lruAddDrain(cc.cpu);
-  const result = moveUntilFinished(ctx, cc, capture);
-  releaseFreepages(ctx, cc);
+  let result: number;
+  ctx.runs++;
+  try {
+    result = moveUntilFinished(ctx, cc, capture);
+  } catch (error) {
+    // A host callback threw: nothing may be lost. Sources go back, targets are freed below.
+    putbackMovablePages(ctx, cc);
+    throw error;
+  } finally {
+    releaseFreepages(ctx, cc);
+    ctx.runs--;
+  }
   const { vmstat } = ctx.model;
   countVmEvents(vmstat, cc.cpu, VmEvent.compact_migrate_scanned, cc.totalMigrateScanned);
   countVmEvents(vmstat, cc.cpu, VmEvent.compact_free_scanned, cc.totalFreeScanned);

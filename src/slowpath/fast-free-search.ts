@@ -2,6 +2,7 @@ import { MAX_ORDER } from '../lib/units.ts';
 import { freeListHead } from '../mm/free-area.ts';
 import { Migratetype } from '../mm/migratetype.ts';
 import { setPageblockSkip } from '../mm/page-map.ts';
+import { pfnValid } from '../mm/sections.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
 import { type Zone, zoneEndPfn } from '../mm/zone.ts';
@@ -155,13 +156,13 @@ function nextSearchOrder(cc: CompactControl, order: number): number {
 
 /** Nothing to take: move the free scanner to the highest block seen, or halfway. */
 function guessPosition(ctx: CompactionContext, cc: CompactControl, search: FreeSearch): void {
-  const { map } = ctx.model;
+  const { map, sections } = ctx.model;
   if (search.highest >= search.minPfn) {
     search.page = search.highest;
     cc.freePfn = search.highest;
     return;
   }
-  if (!cc.direct || search.minPfn === Infinity || map.zone[search.minPfn] === 0) return;
+  if (!cc.direct || search.minPfn === Infinity || !pfnValid(sections, search.minPfn)) return;
   const end = Math.min(pageblockEndPfn(map, search.minPfn), zoneEndPfn(cc.zone));
   if (blockIsInZone(map, cc.zone, search.minPfn, end)) search.page = search.minPfn;
   cc.freePfn = search.minPfn;

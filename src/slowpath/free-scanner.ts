@@ -1,3 +1,4 @@
+import { Gfp } from '../mm/gfp.ts';
 import { Migratetype } from '../mm/migratetype.ts';
 import { buddyOrder, pageblockMigratetype, setAllocatedOrder } from '../mm/page-map.ts';
 import { zoneEndPfn } from '../mm/zone.ts';
@@ -71,6 +72,7 @@ function splitMapPages(ctx: CompactionContext, cc: CompactControl): void {
   for (let block = 0; block < cc.isolatedPfns.length; block++) {
     const start = cc.isolatedPfns[block];
     const end = start + (1 << cc.isolatedOrders[block]);
+    ctx.pages.prepNewPage(start, cc.isolatedOrders[block], Gfp.__GFP_MOVABLE, 0);
     for (let pfn = start; pfn < end; pfn++) {
       map.refcount[pfn] = 1;
       setAllocatedOrder(map, pfn, 0);

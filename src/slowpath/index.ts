@@ -11,6 +11,10 @@ export {
   StallError,
 } from './errors.ts';
 export { InstantLru } from './instant-lru.ts';
+export { assertInvariants, checkInvariants } from './invariants.ts';
+export type { KcompactdState } from './kcompactd.ts';
+export type { ReaperSnapshot, ReapingSnapshot } from './oom-reaper.ts';
+export { readOomAdj, writeOomAdj, writeOomScoreAdj } from './oom-score-adj.ts';
 export {
   createOomMm,
   createOomTask,
@@ -18,16 +22,22 @@ export {
   type OomHost,
   type OomMm,
   type OomTask,
+  type OomThread,
   type OomTunables,
+  type SlabUsage,
 } from './oom-types.ts';
+export type { RateLimitSnapshot } from './rate-limit.ts';
 export { SlowPath } from './slowpath.ts';
+export type { SlowPathSnapshot, ZoneCompactionSnapshot } from './snapshot.ts';
 export { SlowPathState } from './state.ts';
+export { TaskTable, type TaskTableOptions } from './task-table.ts';
 export type {
   CaptureControl,
   CompactionLru,
   CompactionPages,
   KcompactdActivity,
   MigrationHost,
+  SlowPathConfig,
   SlowPathCpusets,
   SlowPathHooks,
   SlowPathOptions,
@@ -35,4 +45,5 @@ export type {
   SlowPathReclaim,
   SlowPathRequest,
   StallRound,
+  SwapUsage,
 } from './types.ts';

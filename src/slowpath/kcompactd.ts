@@ -1,4 +1,5 @@
 import { Gfp } from '../mm/gfp.ts';
+import { defaultTask, type TaskContext } from '../mm/task.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
 import { isPopulated } from '../mm/zone.ts';
@@ -105,16 +106,32 @@ export class Kcompactd {
    */
   run(nodeId: number, cpu = 0): boolean {
     const state = this.nodes[nodeId];
+    const { task } = this.ctx;
+    const caller: TaskContext = { ...task };
+    Object.assign(task, defaultTask(), { comm: `kcompactd${nodeId}`, pfKthread: true });
     state.running = true;
     let worked = false;
     try {
       worked = this.work(nodeId, cpu);
     } finally {
+      Object.assign(task, caller);
       state.running = false;
       state.sleptAtMs = this.now();
       this.ctx.trace?.mmCompactionKcompactdSleep?.(nodeId);
     }
     return worked;
+  }
+
+  /** Plain data to `restore` later. */
+  snapshot(): KcompactdState[] {
+    return this.nodes.map((state) => ({ ...state }));
+  }
+
+  /** Takes back what `snapshot` gave. */
+  restore(from: readonly KcompactdState[]): void {
+    this.nodes.forEach((state, node) => {
+      Object.assign(state, from[node]);
+    });
   }
 
   private work(nodeId: number, cpu: number): boolean {

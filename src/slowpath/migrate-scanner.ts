@@ -1,6 +1,6 @@
 import { MAX_ORDER } from '../lib/units.ts';
 import { Gfp } from '../mm/gfp.ts';
-import { PageFlag, PageMark } from '../mm/page-flags.ts';
+import { PageFlag } from '../mm/page-flags.ts';
 import {
   buddyOrder,
   compoundHead,
@@ -13,6 +13,7 @@ import { countVmEvents } from '../mm/vmstat.ts';
 import type { CompactControl } from './compact-control.ts';
 import type { CompactionContext } from './compaction-context.ts';
 import { COMPACT_CLUSTER_MAX, MigrateMode } from './constants.ts';
+import { hasMapping } from './migrate.ts';
 import { blockEndPfn } from './pageblock.ts';
 import { countIsolated, isMovableNonLru, putbackMovablePages } from './putback.ts';
 import { isSkipped, updateCachedMigrate } from './skip-hints.ts';
@@ -38,6 +39,7 @@ export function isolateMigratepagesBlock(
   endPfn: number,
   mode: number,
 ): boolean {
+  if (!mayIsolate(ctx, cc)) return false;
   const scan = new BlockScan(ctx, cc, lowPfn, endPfn, mode);
   const { map } = ctx.model;
   cc.migratePfn = lowPfn;
@@ -69,6 +71,14 @@ export function isolateMigratepagesBlock(
     }
   }
   scan.finish();
+  return true;
+}
+
+/** Waits while too many pages are isolated; false if the run has to give up instead. */
+function mayIsolate(ctx: CompactionContext, cc: CompactControl): boolean {
+  while (ctx.host.tooManyIsolated?.(cc.zone.node) ?? false) {
+    if (cc.nrMigratepages > 0 || !cc.sync || ctx.task.fatalSignalPending) return false;
+  }
   return true;
 }
 
@@ -184,6 +194,7 @@ class BlockScan {
     const { ctx, low } = this;
     const { map } = ctx.model;
     if (!isMovableNonLru(ctx, low) || map.refcount[low] === 0) return false;
+    if ((map.flags[low] & PageFlag.PG_locked) !== 0) return false;
     if (!(ctx.host.isolatePage?.(low) ?? false)) return false;
     map.refcount[low] += 1;
     this.take();
@@ -197,15 +208,15 @@ class BlockScan {
     const flags = map.flags[low];
     const references = map.refcount[low];
     if (references === 0) return false;
-    const hasMapping = (flags & PageMark.MAPPING) !== 0 && (flags & PageMark.MAPPING_ANON) === 0;
-    if (!hasMapping && references > map.mapcount[low]) return false;
-    if (hasMapping && (cc.gfp & Gfp.__GFP_FS) === 0) return false;
+    const mapped = hasMapping(flags);
+    if (!mapped && references > map.mapcount[low]) return false;
+    if (mapped && (cc.gfp & Gfp.__GFP_FS) === 0) return false;
     if ((flags & PageFlag.PG_unevictable) !== 0 && (mode & ISOLATE_UNEVICTABLE) === 0) return false;
     if ((mode & ISOLATE_ASYNC_MIGRATE) === 0) return true;
     if ((flags & PageFlag.PG_writeback) !== 0) return false;
     if ((flags & PageFlag.PG_dirty) === 0) return true;
     if ((flags & PageFlag.PG_locked) !== 0) return false;
-    return !hasMapping || (ctx.host.hasMigrateCallback?.(low) ?? true);
+    return !mapped || (ctx.host.hasMigrateCallback?.(low) ?? true);
   }
 
   /** The first page taken off an LRU list marks the block, if the scan stands at its start. */

@@ -1,11 +1,16 @@
 import { divTrunc } from '../lib/bits.ts';
 import { PAGE_SIZE } from '../lib/units.ts';
-import { OomConstraint, type OomTask } from './oom-types.ts';
+import { OomConstraint, type OomTask, type OomThread } from './oom-types.ts';
 
 /** Lowest adjustment: never killed. */
 export const OOM_SCORE_ADJ_MIN = -1000;
 /** Highest adjustment. */
 export const OOM_SCORE_ADJ_MAX = 1000;
+
+/** The thread that stands for a process: the leader, or the first one with a memory. @kernel find_lock_task_mm */
+export function firstMmThread(task: OomTask): OomThread {
+  return task.survivor ?? task;
+}
 
 /** Whether a process can never be a victim. @kernel oom_unkillable_task */
 export function isUnkillable(task: OomTask): boolean {

@@ -1,10 +1,11 @@
 import { Gfp, gfpZone } from '../mm/gfp.ts';
-import type { MemoryModel } from '../mm/memory-model.ts';
-import type { LogSink, TraceSink } from '../mm/trace.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
+import type { CompactionContext } from './compaction-context.ts';
 import { KernelPanicError } from './errors.ts';
+import { memsAllowed, nodemaskOf } from './nodemask.ts';
 import {
+  firstMmThread,
   isEligible,
   isUnkillable,
   OOM_SCORE_ADJ_MIN,
@@ -13,27 +14,25 @@ import {
 } from './oom-badness.ts';
 import { OomReaper } from './oom-reaper.ts';
 import {
-  formatAllNodes,
+  formatCpuset,
   formatInvoked,
   formatKilled,
-  formatNodemask,
+  formatSlabInfo,
   formatSummary,
   formatTasks,
+  slabIsMostOfMemory,
 } from './oom-report.ts';
 import { OomConstraint, type OomHost, type OomTask, type OomTunables } from './oom-types.ts';
 import { RateLimit } from './rate-limit.ts';
-import type { OomRequest } from './types.ts';
+import type { OomRequest, ReportOutput } from './types.ts';
 
-/** What the OOM killer reports through. */
-export interface OomOutput {
-  /** The kernel's log. */
-  readonly log: LogSink | null;
-  /** Tracepoints. */
-  readonly trace: TraceSink | null;
-  /** Milliseconds since start. */
-  now(): number;
-  /** Lines of the memory report; nodes and zones above the index are left out. @kernel show_mem */
-  showMem?(nodemask: Uint8Array | null, highestZoneidx: number, cpu: number): readonly string[];
+/** Why memory is short, and how much the request could use. */
+interface Shortage {
+  readonly constraint: OomConstraint;
+  /** Nodes of the policy that limits the request, null for none. */
+  readonly nodemask: Uint8Array | null;
+  /** RAM and swap, pages. */
+  readonly totalPages: number;
 }
 
 /**
@@ -45,13 +44,14 @@ export class OomKiller {
   readonly tunables: OomTunables;
   /** Frees the memory of victims that do not get around to exiting. */
   readonly reaper: OomReaper;
-  private readonly model: MemoryModel;
+  /** At most ten reports in five seconds. */
+  readonly reportLimit: RateLimit = new RateLimit(5000, 10);
+  private readonly ctx: CompactionContext;
   private readonly host: OomHost;
-  private readonly output: OomOutput;
-  private readonly reportLimit = new RateLimit(5000, 10);
+  private readonly output: ReportOutput;
 
-  constructor(model: MemoryModel, host: OomHost, output: OomOutput, tunables: OomTunables) {
-    this.model = model;
+  constructor(ctx: CompactionContext, host: OomHost, output: ReportOutput, tunables: OomTunables) {
+    this.ctx = ctx;
     this.host = host;
     this.output = output;
     this.tunables = tunables;
@@ -76,84 +76,84 @@ export class OomKiller {
     }
     // Reclaim without file systems proves little: let the caller go round.
     if (request.gfp !== 0 && (request.gfp & Gfp.__GFP_FS) === 0) return true;
-    const { constraint, totalPages } = this.constrainedAlloc(request);
-    const policy = constraint === OomConstraint.CONSTRAINT_MEMORY_POLICY;
-    const nodemask = policy ? request.nodemask : null;
-    this.checkPanic(request, constraint, nodemask, byHand);
+    const shortage = this.constrainedAlloc(request);
+    this.checkPanic(request, shortage, byHand);
     if (tunables.oomKillAllocatingTask !== 0 && current !== null) {
-      if (this.callerIsKillable(current, constraint, nodemask)) {
-        const message = 'Out of memory (oom_kill_allocating_task)';
-        this.killProcess(request, current, constraint, nodemask, message);
+      if (this.callerIsKillable(current, shortage)) {
+        this.killProcess(request, current, shortage, 'Out of memory (oom_kill_allocating_task)');
         return true;
       }
     }
-    const { tasks } = host;
-    const found = selectBadProcess(tasks, current, totalPages, constraint, nodemask, byHand);
+    const { constraint, nodemask, totalPages } = shortage;
+    const found = selectBadProcess(host.tasks, current, totalPages, constraint, nodemask, byHand);
     if (found.aborted) return true;
     if (found.task !== null) {
-      this.killProcess(request, found.task, constraint, nodemask, 'Out of memory');
+      this.killProcess(request, found.task, shortage, 'Out of memory');
       return true;
     }
-    this.dumpHeader(request, constraint, nodemask, null);
+    this.dumpHeader(request, shortage, null);
     this.log('Out of memory and no killable processes...');
-    if (!byHand) throw new KernelPanicError('System is deadlocked on memory');
+    if (!byHand) throw this.panic('System is deadlocked on memory');
     return false;
   }
 
+  /** RAM and swap of the machine, pages. */
+  totalPages(): number {
+    return this.ctx.model.totalramPages + (this.output.swap?.totalPages ?? 0);
+  }
+
   /** @kernel constrained_alloc */
-  private constrainedAlloc(request: OomRequest): {
-    constraint: OomConstraint;
-    totalPages: number;
-  } {
-    const { model, host } = this;
-    const swap = host.totalSwapPages ?? 0;
-    const all = model.totalramPages + swap;
-    const none = { constraint: OomConstraint.CONSTRAINT_NONE, totalPages: all };
-    if ((request.gfp & Gfp.__GFP_THISNODE) !== 0 || request.order === -1) return none;
+  private constrainedAlloc(request: OomRequest): Shortage {
+    const { model, cpusets } = this.ctx;
+    const swap = this.output.swap?.totalPages ?? 0;
+    const none: Shortage = {
+      constraint: OomConstraint.CONSTRAINT_NONE,
+      nodemask: null,
+      totalPages: this.totalPages(),
+    };
+    if ((request.gfp & Gfp.__GFP_THISNODE) !== 0 || request.zonelist.length === 0) return none;
     const { nodemask } = request;
     const withMemory = model.nodes.filter((node) => node.presentPages > 0);
     if (nodemask !== null && withMemory.some((node) => nodemask[node.id] === 0)) {
       const constraint = OomConstraint.CONSTRAINT_MEMORY_POLICY;
-      return { constraint, totalPages: swap + this.presentPages(nodemask) };
+      return { constraint, nodemask, totalPages: swap + this.presentPages(nodemask) };
     }
-    const allowed = host.current?.memsAllowed ?? null;
     const highest = gfpZone(request.gfp);
-    const forbidden = (node: number): boolean => allowed !== null && allowed[node] === 0;
-    if (request.zonelist.some((zone) => zone.index <= highest && forbidden(zone.node))) {
-      const totalPages = swap + this.presentPages(allowed);
-      return { constraint: OomConstraint.CONSTRAINT_CPUSET, totalPages };
-    }
-    return none;
+    const isForbidden = request.zonelist.some((zone) => {
+      if (zone.index > highest || (nodemask !== null && nodemask[zone.node] === 0)) return false;
+      return !(cpusets?.nodeAllowed(zone.node, request.gfp) ?? true);
+    });
+    if (!isForbidden) return none;
+    const constraint = OomConstraint.CONSTRAINT_CPUSET;
+    const allowed = nodemaskOf(model, memsAllowed(this.ctx));
+    return { constraint, nodemask: null, totalPages: swap + this.presentPages(allowed) };
   }
 
-  private presentPages(nodemask: Uint8Array | null): number {
+  private presentPages(nodemask: Uint8Array): number {
     let pages = 0;
-    for (const node of this.model.nodes) {
-      if (nodemask === null || nodemask[node.id] !== 0) pages += node.presentPages;
+    for (const node of this.ctx.model.nodes) {
+      if (nodemask[node.id] !== 0) pages += node.presentPages;
     }
     return pages;
   }
 
   /** @kernel check_panic_on_oom */
-  private checkPanic(
-    request: OomRequest,
-    constraint: OomConstraint,
-    nodemask: Uint8Array | null,
-    byHand: boolean,
-  ): void {
+  private checkPanic(request: OomRequest, shortage: Shortage, byHand: boolean): void {
     const { panicOnOom } = this.tunables;
     if (panicOnOom === 0 || byHand) return;
-    if (panicOnOom === 1 && constraint !== OomConstraint.CONSTRAINT_NONE) return;
-    this.dumpHeader(request, constraint, nodemask, null);
+    if (panicOnOom === 1 && shortage.constraint !== OomConstraint.CONSTRAINT_NONE) return;
+    this.dumpHeader(request, shortage, null);
     const kind = panicOnOom === 2 ? 'compulsory' : 'system-wide';
-    throw new KernelPanicError(`Out of memory: ${kind} panic_on_oom is enabled`);
+    throw this.panic(`Out of memory: ${kind} panic_on_oom is enabled`);
   }
 
-  private callerIsKillable(
-    current: OomTask,
-    constraint: OomConstraint,
-    nodemask: Uint8Array | null,
-  ): boolean {
+  private panic(text: string): KernelPanicError {
+    const error = new KernelPanicError(text);
+    this.log(error.message);
+    return error;
+  }
+
+  private callerIsKillable(current: OomTask, { constraint, nodemask }: Shortage): boolean {
     if (current.mm === null || isUnkillable(current)) return false;
     if (current.oomScoreAdj === OOM_SCORE_ADJ_MIN) return false;
     return isEligible(current, current, constraint, nodemask);
@@ -163,8 +163,7 @@ export class OomKiller {
   private killProcess(
     request: OomRequest,
     victim: OomTask,
-    constraint: OomConstraint,
-    nodemask: Uint8Array | null,
+    shortage: Shortage,
     message: string,
   ): void {
     if (taskWillFreeMem(victim, this.host.tasks)) {
@@ -176,7 +175,7 @@ export class OomKiller {
       this.log(`oom_kill_process: ${count} callbacks suppressed`);
     };
     if (this.reportLimit.allows(this.output.now(), suppressed)) {
-      this.dumpHeader(request, constraint, nodemask, victim);
+      this.dumpHeader(request, shortage, victim);
     }
     this.kill(victim, message, request.cpu);
   }
@@ -189,34 +188,41 @@ export class OomKiller {
       this.log(`${message}: OOM victim ${who} is already exiting. Skip killing the task`);
       return;
     }
-    countVmEvents(this.model.vmstat, cpu, VmEvent.oom_kill, 1);
+    const { host } = this;
+    const thread = firstMmThread(victim);
+    countVmEvents(this.ctx.model.vmstat, cpu, VmEvent.oom_kill, 1);
     this.markVictim(victim);
     this.log(formatKilled(message, victim));
     let mayReap = true;
-    const others = this.host.tasks.filter((task) => task !== victim && task.mm === mm);
+    const others = host.tasks.filter((task) => task !== victim && task.mm === mm);
     for (const other of others) {
       if (other.tgid !== 1) continue;
       mayReap = false;
       mm.oomSkip = true;
       const shares = `has mm pinned by ${other.pid} (${other.comm})`;
-      this.log(`oom killer ${victim.pid} (${victim.comm}) ${shares}`);
+      this.log(`oom killer ${thread.pid} (${thread.comm}) ${shares}`);
     }
     if (mayReap) this.reaper.queue(victim);
     // Killing comes last: the host may take the tasks off its list at once.
-    this.host.kill(victim);
-    for (const other of others) if (!isUnkillable(other)) this.host.kill(other);
+    const condemned = [victim, ...others.filter((other) => !isUnkillable(other))];
+    if (host.current !== null && condemned.includes(host.current)) {
+      this.ctx.task.fatalSignalPending = true;
+    }
+    for (const task of condemned) host.kill(task);
   }
 
   /** @kernel mark_oom_victim */
   private markVictim(victim: OomTask): void {
+    if (victim === this.host.current) this.ctx.task.oomVictim = true;
     if (victim.memdie) return;
     victim.memdie = true;
     const { mm } = victim;
     if (mm === null) return;
     victim.oomMm ??= mm;
+    const thread = firstMmThread(victim);
     this.output.trace?.markVictim?.({
-      pid: victim.pid,
-      comm: victim.comm,
+      pid: thread.pid,
+      comm: thread.comm,
       totalVm: mm.totalVm * 4,
       anonRss: mm.rssAnon * 4,
       fileRss: mm.rssFile * 4,
@@ -227,33 +233,28 @@ export class OomKiller {
     });
   }
 
-  /** @kernel dump_header */
-  private dumpHeader(
-    request: OomRequest,
-    constraint: OomConstraint,
-    nodemask: Uint8Array | null,
-    victim: OomTask | null,
-  ): void {
-    const { host, output } = this;
+  /** @kernel dump_header (spec slowpath-compaction 5.3) */
+  private dumpHeader(request: OomRequest, shortage: Shortage, victim: OomTask | null): void {
+    const { ctx, host, output } = this;
     if (output.log === null) return;
+    const { model, task } = ctx;
     const { current } = host;
-    const comm = current?.comm ?? 'swapper/0';
-    this.log(formatInvoked(comm, request.gfp, request.order, current?.oomScoreAdj ?? 0));
-    this.logAll(host.dumpStack?.(request.cpu) ?? [`CPU: ${request.cpu} Comm: ${comm}`]);
-    const shown = nodemask ?? current?.memsAllowed ?? null;
-    this.logAll(output.showMem?.(shown, gfpZone(request.gfp), request.cpu) ?? []);
-    this.logAll(host.unreclaimableSlabInfo?.() ?? []);
+    const { constraint, nodemask } = shortage;
+    const { gfp, order, cpu } = request;
+    this.log(formatInvoked(current?.comm ?? task.comm, gfp, order, current?.oomScoreAdj ?? 0));
+    if (!output.config.compaction && order > 0) this.log('COMPACTION is disabled!!!');
+    this.logAll(output.dumpStack(cpu));
+    const allowed = nodemaskOf(model, memsAllowed(ctx));
+    this.logAll(output.showMem(nodemask ?? allowed, gfpZone(gfp), cpu));
+    if (slabIsMostOfMemory(model)) this.logAll(formatSlabInfo(host.slabCaches?.() ?? []));
     if (this.tunables.oomDumpTasks !== 0) {
       const eligible = host.tasks.filter(
-        (task) => !isUnkillable(task) && isEligible(task, current, constraint, nodemask),
+        (each) => !isUnkillable(each) && isEligible(each, current, constraint, nodemask),
       );
       this.logAll(formatTasks(eligible));
     }
     if (victim === null) return;
-    const allowed = current?.memsAllowed ?? null;
-    const nodes =
-      allowed === null ? formatAllNodes(this.model.nodes.length) : formatNodemask(allowed);
-    this.log(formatSummary(constraint, nodemask, host.cpusetName ?? '/', nodes, victim));
+    this.log(formatSummary(constraint, nodemask, formatCpuset(ctx, output), output.config, victim));
   }
 
   private log(line: string): void {

@@ -8,16 +8,6 @@ const REAPER_RETRY_MS = 100;
 /** Attempts before a memory is given up. */
 const REAPER_ATTEMPTS = 10;
 
-/** What the reaper reports through, and its clock. */
-export interface ReaperOutput {
-  /** The kernel's log. */
-  readonly log: LogSink | null;
-  /** Tracepoints. */
-  readonly trace: TraceSink | null;
-  /** Milliseconds since start. */
-  now(): number;
-}
-
 /** A victim in the reaper's hands. */
 interface Reaping {
   readonly task: OomTask;
@@ -28,14 +18,50 @@ interface Reaping {
   attempts: number;
 }
 
+/** What the reaper reports through, and its clock. */
+export interface ReaperOutput {
+  /** The kernel's log. */
+  readonly log: LogSink | null;
+  /** Tracepoints. */
+  readonly trace: TraceSink | null;
+  /** Milliseconds since start. */
+  now(): number;
+}
+
+/** A victim in the reaper's hands, as plain data. */
+export interface ReapingSnapshot {
+  /** Its process id. */
+  readonly pid: number;
+  /** When the next step is due, milliseconds. */
+  readonly due: number;
+  /** Attempts made. */
+  readonly attempts: number;
+}
+
+/** The reaper's victims as plain data. */
+export interface ReaperSnapshot {
+  /** Victims that still have time to exit, oldest first. */
+  readonly waiting: readonly ReapingSnapshot[];
+  /** Victims to be reaped, the next one last. */
+  readonly queue: readonly ReapingSnapshot[];
+  /** The victim being reaped, null for none. */
+  readonly current: ReapingSnapshot | null;
+}
+
 /**
- * Takes the private memory of victims that do not exit.
+ * Takes the private memory of victims that do not exit: after two seconds, the latest victim first,
+ * one after another.
  * @kernel oom_reaper (spec slowpath-compaction 4.31)
  */
 export class OomReaper {
   private readonly host: OomHost;
   private readonly output: ReaperOutput;
-  private readonly waiting: Reaping[] = [];
+  /** Victims whose timer runs. */
+  private waiting: Reaping[] = [];
+  /** Victims whose timer has expired; the last one is next. */
+  private queued: Reaping[] = [];
+  /** The victim that an attempt failed for. */
+  private current: Reaping | null = null;
 
   constructor(host: OomHost, output: ReaperOutput) {
     this.host = host;
@@ -44,7 +70,7 @@ export class OomReaper {
 
   /** Victims that are waited for. */
   get pending(): number {
-    return this.waiting.length;
+    return this.waiting.length + this.queued.length + (this.current === null ? 0 : 1);
   }
 
   /** Starts a victim's timer, once per memory. @kernel queue_oom_reaper */
@@ -55,58 +81,83 @@ export class OomReaper {
     this.waiting.push({ task, mm, due: this.output.now() + REAPER_DELAY_MS, attempts: 0 });
   }
 
-  /** Does what is due now, the victim queued last first. The host calls it as time passes. */
+  /** Does what is due now. The host calls it as time passes. */
   tick(): void {
     const now = this.output.now();
-    for (let index = this.waiting.length - 1; index >= 0; index--) {
-      const entry = this.waiting[index];
-      if (entry.due <= now && this.step(entry, now)) this.waiting.splice(index, 1);
+    const expired = this.waiting.filter(({ due }) => due <= now);
+    this.waiting = this.waiting.filter(({ due }) => due > now);
+    for (const entry of expired) {
+      if (entry.mm.oomSkip) continue;
+      this.output.trace?.wakeReaper?.(entry.task.pid);
+      this.queued.push(entry);
+    }
+    for (;;) {
+      this.current ??= this.queued.pop() ?? null;
+      const entry = this.current;
+      if (entry === null || entry.due > now) return;
+      if (this.attempt(entry, now)) this.current = null;
     }
   }
 
-  /** One attempt; true when the victim is done with. */
-  private step(entry: Reaping, now: number): boolean {
-    const { task, mm } = entry;
-    const { trace } = this.output;
-    if (entry.attempts === 0) {
-      if (mm.oomSkip) return true;
-      trace?.wakeReaper?.(task.pid);
-    }
+  /** Plain data to `restore` later. */
+  snapshot(): ReaperSnapshot {
+    const plain = ({ task, due, attempts }: Reaping) => ({ pid: task.pid, due, attempts });
+    return {
+      waiting: this.waiting.map(plain),
+      queue: this.queued.map(plain),
+      current: this.current === null ? null : plain(this.current),
+    };
+  }
+
+  /** Takes back what `snapshot` gave; victims that are no tasks of the host any more are left out. */
+  restore(from: ReaperSnapshot): void {
+    const find = ({ pid, due, attempts }: ReapingSnapshot): Reaping[] => {
+      const task = this.host.tasks.find((candidate) => candidate.pid === pid);
+      const mm = task?.oomMm ?? task?.mm ?? null;
+      return task === undefined || mm === null ? [] : [{ task, mm, due, attempts }];
+    };
+    this.waiting = from.waiting.flatMap(find);
+    this.queued = from.queue.flatMap(find);
+    this.current = from.current === null ? null : (find(from.current)[0] ?? null);
+  }
+
+  /** One attempt; true when the victim is done with. @kernel oom_reap_task */
+  private attempt(entry: Reaping, now: number): boolean {
     entry.attempts++;
-    if (mm.oomSkip) {
-      trace?.skipTaskReaping?.(task.pid);
-      return true;
+    if (!this.reap(entry)) {
+      if (entry.attempts < REAPER_ATTEMPTS) {
+        entry.due = now + REAPER_RETRY_MS;
+        return false;
+      }
+      const { pid, comm } = entry.task;
+      this.output.log?.(`oom_reaper: unable to reap pid:${pid} (${comm})`);
     }
-    if (this.reap(entry)) {
-      mm.oomSkip = true;
-      return true;
-    }
-    if (entry.attempts < REAPER_ATTEMPTS) {
-      entry.due = now + REAPER_RETRY_MS;
-      return false;
-    }
-    this.output.log?.(`oom_reaper: unable to reap pid:${task.pid} (${task.comm})`);
-    mm.oomSkip = true;
+    entry.mm.oomSkip = true;
     return true;
   }
 
+  /** Takes the memory, if it is not locked; true when nothing is left to do. @kernel oom_reap_task_mm */
   private reap({ task, mm }: Reaping): boolean {
+    const { host } = this;
     const { trace, log } = this.output;
-    const reap = this.host.reap ?? freePrivatePages;
-    trace?.startTaskReaping?.(task.pid);
-    if (!reap(mm)) {
+    const locked = host.mmapLocked?.(mm) ?? false;
+    if (locked || mm.oomSkip) {
       trace?.skipTaskReaping?.(task.pid);
-      return false;
+      return !locked;
     }
+    trace?.startTaskReaping?.(task.pid);
     mm.unstable = true;
-    const left = [
-      `now anon-rss:${mm.rssAnon * 4}kB`,
-      `file-rss:${mm.rssFile * 4}kB`,
-      `shmem-rss:${mm.rssShmem * 4}kB`,
-    ].join(', ');
-    log?.(`oom_reaper: reaped process ${task.pid} (${task.comm}), ${left}`);
+    const reaped = host.reap === undefined ? freePrivatePages(mm) : host.reap(mm);
+    if (reaped) {
+      const left = [
+        `now anon-rss:${mm.rssAnon * 4}kB`,
+        `file-rss:${mm.rssFile * 4}kB`,
+        `shmem-rss:${mm.rssShmem * 4}kB`,
+      ].join(', ');
+      log?.(`oom_reaper: reaped process ${task.pid} (${task.comm}), ${left}`);
+    }
     trace?.finishTaskReaping?.(task.pid);
-    return true;
+    return reaped;
   }
 }
 

@@ -1,6 +1,13 @@
 import { hex } from '../lib/units.ts';
 import { formatGfp } from '../mm/gfp.ts';
-import type { OomConstraint, OomTask } from './oom-types.ts';
+import type { MemoryModel } from '../mm/memory-model.ts';
+import { NodeStatItem } from '../mm/vm-items.ts';
+import { globalNodeState } from '../mm/vmstat.ts';
+import type { CompactionContext } from './compaction-context.ts';
+import { memsAllowed, nodemaskOf } from './nodemask.ts';
+import { firstMmThread } from './oom-badness.ts';
+import type { OomConstraint, OomTask, SlabUsage } from './oom-types.ts';
+import type { ReportOutput, SlowPathConfig } from './types.ts';
 
 /** Kilobytes of a number of pages. */
 function kilobytes(pages: number): number {
@@ -20,9 +27,11 @@ export function formatNodemask(nodemask: Uint8Array | null): string {
   return ranges.join(',');
 }
 
-/** All of `count` nodes as ranges. */
-export function formatAllNodes(count: number): string {
-  return count === 1 ? '0' : `0-${count - 1}`;
+/** The part of a report about the task's cpuset, with a leading comma. @kernel cpuset_print_current_mems_allowed */
+export function formatCpuset(ctx: CompactionContext, { config }: ReportOutput): string {
+  if (!config.cpusets) return '';
+  const allowed = formatNodemask(nodemaskOf(ctx.model, memsAllowed(ctx)));
+  return `,cpuset=${ctx.cpusets?.cpusetName?.() ?? '/'},mems_allowed=${allowed}`;
 }
 
 /** A mask as reports print it: hex, and words in parentheses. */
@@ -35,6 +44,32 @@ export function formatInvoked(comm: string, gfp: number, order: number, adj: num
   return `${comm} invoked oom-killer: gfp_mask=${formatGfpReport(gfp)}, order=${order}, oom_score_adj=${adj}`;
 }
 
+/** Whether unreclaimable slab pages are more than all pages that reclaim could look at. @kernel should_dump_unreclaim_slab */
+export function slabIsMostOfMemory({ vmstat }: MemoryModel): boolean {
+  const lru =
+    globalNodeState(vmstat, NodeStatItem.nr_active_anon) +
+    globalNodeState(vmstat, NodeStatItem.nr_inactive_anon) +
+    globalNodeState(vmstat, NodeStatItem.nr_active_file) +
+    globalNodeState(vmstat, NodeStatItem.nr_inactive_file) +
+    globalNodeState(vmstat, NodeStatItem.nr_isolated_anon) +
+    globalNodeState(vmstat, NodeStatItem.nr_isolated_file) +
+    globalNodeState(vmstat, NodeStatItem.nr_unevictable);
+  return globalNodeState(vmstat, NodeStatItem.nr_slab_unreclaimable) > lru;
+}
+
+/** The table of slab caches without reclaim accounting. @kernel dump_unreclaimable_slab (spec slowpath-compaction 5.3) */
+export function formatSlabInfo(caches: readonly SlabUsage[]): string[] {
+  const cell = (objects: number, sizeBytes: number): string =>
+    `${`${Math.floor((objects * sizeBytes) / 1024)}`.padStart(10)}KB`;
+  const lines = ['Unreclaimable slab info:', 'Name                      Used          Total'];
+  for (const { name, activeObjects, totalObjects, sizeBytes, isReclaimable } of caches) {
+    if (isReclaimable || totalObjects === 0) continue;
+    const used = cell(activeObjects, sizeBytes);
+    lines.push(`${name.padEnd(17)} ${used} ${cell(totalObjects, sizeBytes)}`);
+  }
+  return lines;
+}
+
 /** The table of tasks. @kernel dump_tasks (spec slowpath-compaction 5.3) */
 export function formatTasks(tasks: readonly OomTask[]): string[] {
   const lines = [
@@ -44,9 +79,10 @@ export function formatTasks(tasks: readonly OomTask[]): string[] {
   for (const task of tasks) {
     if (task.mm === null) continue;
     const { totalVm, rssAnon, rssFile, rssShmem, swapents, pgtablesBytes } = task.mm;
+    const { pid, comm } = firstMmThread(task);
     const rss = rssAnon + rssFile + rssShmem;
     const cells = [
-      `[${`${task.pid}`.padStart(7)}]`,
+      `[${`${pid}`.padStart(7)}]`,
       `${task.uid}`.padStart(5),
       `${task.tgid}`.padStart(5),
       `${totalVm}`.padStart(8),
@@ -54,7 +90,7 @@ export function formatTasks(tasks: readonly OomTask[]): string[] {
       `${pgtablesBytes}`.padStart(8),
       `${swapents}`.padStart(8),
       `        ${`${task.oomScoreAdj}`.padStart(5)}`,
-      task.comm,
+      comm,
     ];
     lines.push(cells.join(' '));
   }
@@ -66,21 +102,20 @@ export function formatSummary(
   constraint: OomConstraint,
   nodemask: Uint8Array | null,
   cpuset: string,
-  memsAllowed: string,
+  { memcg }: SlowPathConfig,
   victim: OomTask,
 ): string {
-  return [
-    `oom-kill:constraint=${constraint},nodemask=${formatNodemask(nodemask)}`,
-    `cpuset=${cpuset},mems_allowed=${memsAllowed}`,
-    `task=${victim.comm},pid=${victim.pid},uid=${victim.uid}`,
-  ].join(',');
+  const group = memcg ? ',global_oom,task_memcg=/' : '';
+  const who = `task=${victim.comm},pid=${victim.pid},uid=${victim.uid}`;
+  return `oom-kill:constraint=${constraint},nodemask=${formatNodemask(nodemask)}${cpuset}${group},${who}`;
 }
 
 /** The line that tells of a kill. (spec slowpath-compaction 5.3) */
 export function formatKilled(message: string, victim: OomTask): string {
   const { mm } = victim;
+  const { pid, comm } = firstMmThread(victim);
   return [
-    `${message}: Killed process ${victim.pid} (${victim.comm})`,
+    `${message}: Killed process ${pid} (${comm})`,
     `total-vm:${kilobytes(mm?.totalVm ?? 0)}kB,`,
     `anon-rss:${kilobytes(mm?.rssAnon ?? 0)}kB,`,
     `file-rss:${kilobytes(mm?.rssFile ?? 0)}kB,`,

@@ -27,23 +27,29 @@ export interface OomMm {
   multiprocess: boolean;
 }
 
+/** A thread of a process, or the part of it that reports show. */
+export interface OomThread {
+  /** Its id. */
+  readonly pid: number;
+  /** Its name, at most 15 bytes. */
+  readonly comm: string;
+}
+
 /**
  * A process as the OOM killer sees it. Tasks are listed in creation order.
  * @kernel struct task_struct, struct signal_struct (spec slowpath-compaction 2.7)
  */
-export interface OomTask {
-  /** Process id of the leader. */
-  readonly pid: number;
+export interface OomTask extends OomThread {
   /** Thread group id; 1 is init. */
   readonly tgid: number;
-  /** Name, at most 15 bytes. */
-  readonly comm: string;
   /** Owner. */
   readonly uid: number;
   /** A kernel thread. */
   readonly kthread: boolean;
   /** Its memory, null once it has exited or for kernel threads. */
   mm: OomMm | null;
+  /** First thread with a memory when the leader has none any more. */
+  survivor: OomThread | null;
   /** `oom_score_adj`, -1000 to 1000. */
   oomScoreAdj: number;
   /** Lowest value that may be written without privilege. */
@@ -83,26 +89,40 @@ export const OomConstraint = {
 /** Why memory is short. */
 export type OomConstraint = (typeof OomConstraint)[keyof typeof OomConstraint];
 
+/** A slab cache as the OOM report shows it. */
+export interface SlabUsage {
+  /** Name of the cache. */
+  readonly name: string;
+  /** Objects in use. */
+  readonly activeObjects: number;
+  /** Objects that its slabs have room for. */
+  readonly totalObjects: number;
+  /** Bytes of an object. */
+  readonly sizeBytes: number;
+  /** Whether its pages are accounted as reclaimable. */
+  readonly isReclaimable: boolean;
+}
+
 /** What the OOM killer cannot know. */
 export interface OomHost {
   /** All processes in creation order, leaders only, without the idle task. */
   readonly tasks: readonly OomTask[];
   /** The caller, null if it is not one of them. */
   readonly current: OomTask | null;
-  /** SIGKILL to the whole group. The default model lets it exit at once, unless it is the caller. */
+  /**
+   * SIGKILL to the whole group. The process should exit at once: free its pages, set `mm` to null and
+   * leave the list of tasks. Only the caller cannot exit inside its own allocation; its pages are to
+   * be freed after that has returned.
+   */
   kill(task: OomTask): void;
-  /** Frees private and anonymous pages of a memory; false if it is locked. Default: they are freed. */
+  /** Whether a memory's lock is held, so that it cannot be reaped now. Default: never. */
+  mmapLocked?(mm: OomMm): boolean;
+  /** Frees private and anonymous pages of a memory; false if it could not. Default: they are freed. */
   reap?(mm: OomMm): boolean;
   /** Last-minute sources of memory: pages freed. Default: none. @kernel oom_notify_list */
   notify?(): number;
-  /** Lines of a stack dump. Default: one line that names the CPU and the task. */
-  dumpStack?(cpu: number): readonly string[];
-  /** Lines about unreclaimable slab caches, when they are most of the memory. Default: none. */
-  unreclaimableSlabInfo?(): readonly string[];
-  /** Total swap, pages. Default 0. */
-  readonly totalSwapPages?: number;
-  /** The caller's cpuset in reports. Default `/`. */
-  readonly cpusetName?: string;
+  /** Slab caches, for reports when they are most of the memory. Default: none. */
+  slabCaches?(): readonly SlabUsage[];
 }
 
 /** Tunables under `/proc/sys/vm`, changeable at any time. */
@@ -113,7 +133,7 @@ export interface OomTunables {
   oomKillAllocatingTask: number;
   /** Non-zero: the report has a table of tasks. */
   oomDumpTasks: number;
-  /** The OOM killer may run. */
+  /** The OOM killer may run. @kernel oom_killer_disabled (inverted) */
   enabled: boolean;
 }
 
@@ -134,6 +154,7 @@ export function createOomTask(
     uid: 0,
     kthread: false,
     mm: null,
+    survivor: null,
     oomScoreAdj: 0,
     oomScoreAdjMin: 0,
     oomMm: null,

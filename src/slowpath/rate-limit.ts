@@ -1,3 +1,13 @@
+/** The window of a limit as plain data. */
+export interface RateLimitSnapshot {
+  /** When it began, -1 before the first message. */
+  readonly begin: number;
+  /** Messages printed in it. */
+  readonly printed: number;
+  /** Messages left out in it. */
+  readonly missed: number;
+}
+
 /**
  * At most `burst` messages per `intervalMs`; the first call opens the first window.
  * @kernel ___ratelimit (spec slowpath-compaction 4.32)
@@ -9,6 +19,10 @@ export class RateLimit {
   private printed = 0;
   private missed = 0;
 
+  /**
+   * @param intervalMs length of a window, milliseconds
+   * @param burst messages in a window
+   */
   constructor(intervalMs: number, burst: number) {
     this.intervalMs = intervalMs;
     this.burst = burst;
@@ -33,5 +47,18 @@ export class RateLimit {
     }
     this.missed++;
     return false;
+  }
+
+  /** Plain data to `restore` later. */
+  snapshot(): RateLimitSnapshot {
+    const { begin, printed, missed } = this;
+    return { begin, printed, missed };
+  }
+
+  /** Takes back what `snapshot` gave. */
+  restore(from: RateLimitSnapshot): void {
+    this.begin = from.begin;
+    this.printed = from.printed;
+    this.missed = from.missed;
   }
 }

@@ -1,10 +1,18 @@
 import { checkInteger } from '../lib/errors.ts';
+import { Gfp } from '../mm/gfp.ts';
 import type { MemoryModel } from '../mm/memory-model.ts';
 import { setExtfragThreshold } from '../mm/sysctl.ts';
 import type { TaskContext } from '../mm/task.ts';
 import type { LogSink, TraceSink } from '../mm/trace.ts';
 import type { Zone } from '../mm/zone.ts';
+import { SlowPathError } from './errors.ts';
+import { formatExtfragIndex, formatUnusableIndex } from './format.ts';
+import { assertInvariants } from './invariants.ts';
+import { compactMemory, compactNode } from './kcompactd.ts';
+import { oomScore } from './oom-badness.ts';
+import type { OomTask } from './oom-types.ts';
 import { resetIsolationSuitable } from './skip-hints.ts';
+import { restoreState, type SlowPathSnapshot, snapshotState } from './snapshot.ts';
 import { SlowPathState } from './state.ts';
 import { compactionSuitable } from './suitable.ts';
 import type { KcompactdActivity, SlowPathOptions, SlowPathRequest } from './types.ts';
@@ -26,9 +34,13 @@ export class SlowPath {
   /** What the module works on; read it, but change it through the methods. */
   readonly state: SlowPathState;
 
+  /** Whether all invariants are checked after every call. */
+  private readonly fullChecks: boolean;
+
   /** @param options machine, page allocator, LRU lists, reclaim and surroundings */
   constructor(options: SlowPathOptions) {
     this.state = new SlowPathState(options);
+    this.fullChecks = options.checks === 'full';
   }
 
   /** The machine. */
@@ -64,20 +76,26 @@ export class SlowPath {
    * @param request the prepared request
    * @param cpu the CPU that asks
    * @returns first page frame of a prepared block, -1 for none
-   * @throws StallError when the kernel would loop for ever; KernelPanicError when it would stop
+   * @throws StallError when the kernel would loop for ever; KernelPanicError when it would stop; what
+   * a host callback throws
    * @kernel __alloc_pages_slowpath (spec slowpath-compaction 4.5)
    */
   allocPagesSlowpath(gfp: number, order: number, request: SlowPathRequest, cpu: number): number {
-    return this.state.slowPath.allocPagesSlowpath(gfp, order, request, cpu);
+    const pfn = this.state.slowPath.allocPagesSlowpath(gfp, order, request, cpu);
+    this.verify();
+    return pfn;
   }
 
   /**
    * Whether a zone should be compacted for an order; fits reclaim's host.
+   * @param zone the zone, or its id
+   * @param highestZoneidx highest zone index that the request could use
    * @returns a value of `CompactResult`: SUCCESS, SKIPPED or CONTINUE
    * @kernel compaction_suitable (spec slowpath-compaction 4.14)
    */
   compactionSuitable(zone: number | Zone, order: number, highestZoneidx: number): number {
     const of = typeof zone === 'number' ? this.model.zones[zone] : zone;
+    if (of === undefined) throw new SlowPathError('BAD_REQUEST', `there is no zone ${zone}`);
     return compactionSuitable(this.state.compaction, of, order, 0, highestZoneidx);
   }
 
@@ -86,11 +104,13 @@ export class SlowPath {
    * @kernel wakeup_kcompactd (spec slowpath-compaction 4.24)
    */
   wakeupKcompactd(node: number, order: number, highestZoneidx: number): void {
+    this.checkNode(node);
     this.state.kcompactd.wakeup(node, order, highestZoneidx);
   }
 
   /** What a node's kcompactd is doing: `running` from its wake-up to the end of its work. */
   kcompactdState(node: number): KcompactdActivity {
+    this.checkNode(node);
     return this.state.kcompactd.activity(node);
   }
 
@@ -101,8 +121,11 @@ export class SlowPath {
    * @returns whether it compacted anything
    * @kernel kcompactd (spec slowpath-compaction 4.24, 4.25)
    */
-  runKcompactd(node: number, cpu: number = this.model.nodes[node].cpus[0] ?? 0): boolean {
-    return this.state.kcompactd.run(node, cpu);
+  runKcompactd(node: number, cpu?: number): boolean {
+    this.checkNode(node);
+    const worked = this.state.kcompactd.run(node, cpu ?? this.model.nodes[node].cpus[0] ?? 0);
+    this.verify();
+    return worked;
   }
 
   /**
@@ -110,22 +133,71 @@ export class SlowPath {
    * @kernel reset_isolation_suitable (spec slowpath-compaction 4.23)
    */
   resetIsolationSuitable(node: number): void {
+    this.checkNode(node);
     resetIsolationSuitable(this.state.compaction, node);
   }
 
   /** Compacts all memory, as a write to `/proc/sys/vm/compact_memory` does. @kernel compact_nodes (spec slowpath-compaction 4.26) */
   compactMemory(cpu = 0): void {
-    this.state.compactMemory(cpu);
+    compactMemory(this.state.compaction, cpu);
+    this.verify();
   }
 
   /** Compacts a node, as a write to its `compact` file in sysfs does. @kernel compact_store (spec slowpath-compaction 3) */
   compactNode(node: number, cpu = 0): void {
-    this.state.compactNode(node, cpu);
+    this.checkNode(node);
+    const { compaction } = this.state;
+    compaction.lru.lruAddDrainAll();
+    compactNode(compaction, node, cpu, false);
+    this.verify();
   }
 
-  /** Lets due timers run: kcompactd's timeouts and the OOM reaper. */
+  /** Lets due timers run: kcompactd's timeouts and the OOM reaper. Call it as time passes. */
   tick(): void {
-    this.state.tick();
+    this.state.oom.reaper.tick();
+    this.state.kcompactd.tick();
+    this.verify();
+  }
+
+  /**
+   * Asks for a victim by hand, as the `f` key of SysRq does.
+   * @returns whether there was something to kill, or memory will come without
+   * @kernel moom_callback (spec slowpath-compaction 4.28, 5.3)
+   */
+  oomKill(cpu = 0): boolean {
+    const { nodes } = this.model;
+    const node = nodes.find(({ presentPages }) => presentPages > 0) ?? nodes[0];
+    const [zonelist] = node.zonelists;
+    const request = { zonelist, nodemask: null, gfp: Gfp.GFP_KERNEL, order: -1, cpu };
+    const found = this.state.oom.outOfMemory(request);
+    if (!found) this.log?.('OOM request ignored. No task eligible');
+    return found;
+  }
+
+  /** What `/proc/PID/oom_score` shows of a process. @kernel proc_oom_score (spec slowpath-compaction 4.29) */
+  oomScore(task: OomTask): number {
+    return oomScore(task, this.state.oom.totalPages());
+  }
+
+  /** The file `extfrag/extfrag_index` of debugfs. (spec slowpath-compaction 5.5) */
+  extfragIndex(): string[] {
+    return formatExtfragIndex(this.state.compaction);
+  }
+
+  /** The file `extfrag/unusable_index` of debugfs. (spec slowpath-compaction 5.5) */
+  unusableIndex(): string[] {
+    return formatUnusableIndex(this.state.compaction);
+  }
+
+  /** Plain data to `restore` later: everything that is neither in the memory model nor the host's. */
+  snapshot(): SlowPathSnapshot {
+    return snapshotState(this.state);
+  }
+
+  /** Takes back what `snapshot` gave, after the memory model was restored to the same moment. */
+  restore(snapshot: SlowPathSnapshot): void {
+    restoreState(this.state, snapshot);
+    this.verify();
   }
 
   /** `extfrag_threshold`, 0 to 1000: costly orders are not compacted at or below it. */
@@ -180,5 +252,14 @@ export class SlowPath {
   set oomDumpTasks(value: number) {
     checkInteger('oom_dump_tasks', value, -INT_MAX - 1, INT_MAX);
     this.state.oom.tunables.oomDumpTasks = value;
+  }
+  /** Checks all invariants if the module was made for it. */
+  private verify(): void {
+    if (this.fullChecks) assertInvariants(this.state);
+  }
+
+  private checkNode(node: number): void {
+    if (this.model.nodes[node]?.online) return;
+    throw new SlowPathError('BAD_REQUEST', `there is no node ${node}`, { node });
   }
 }

@@ -1,12 +1,40 @@
 import type { MemoryModel } from '../mm/memory-model.ts';
-import type { OomTask } from './oom-types.ts';
+import { StallError } from './errors.ts';
+import type { OomHost, OomTask } from './oom-types.ts';
+import type { StallRound } from './types.ts';
+
+/** Rounds of one call after which it is hopeless, even if something changes all the time. */
+const ROUNDS_MAX = 1000;
+
+/**
+ * The default of `SlowPathHooks.onStall`: notices that a call goes round in circles. Where the kernel
+ * would loop until somebody else frees memory, nobody else runs here. (spec slowpath-compaction 4.34)
+ */
+export class StallDetector {
+  readonly #model: MemoryModel;
+  readonly #host: OomHost;
+  #marks: readonly number[] = [];
+
+  constructor(model: MemoryModel, host: OomHost) {
+    this.#model = model;
+    this.#host = host;
+  }
+
+  /** @throws StallError `WOULD_LOOP` when nothing changed since the last round of the same call */
+  check(round: StallRound): void {
+    const marks = progressMarks(this.#model, this.#host.tasks);
+    const stands = round.rounds > 1 && sameMarks(marks, this.#marks);
+    if (stands || round.rounds > ROUNDS_MAX) throw new StallError({ ...round });
+    this.#marks = marks;
+  }
+}
 
 /**
  * What must have changed for another round to end differently: all counters of pages, the per-CPU
  * lists, pageblock types, and which processes are there and dying. Pages that moved from one list to
  * another show in the counters.
  */
-export function progressMarks(model: MemoryModel, tasks: readonly OomTask[]): number[] {
+function progressMarks(model: MemoryModel, tasks: readonly OomTask[]): number[] {
   const { map, pagesets, vmstat } = model;
   const blocks = map.pageblockFlags.reduce((sum, flags, i) => (sum * 31 + (flags & 7) + i) | 0, 7);
   const dying = tasks.flatMap(({ pid, oomMm, mm }) => [
@@ -25,7 +53,6 @@ export function progressMarks(model: MemoryModel, tasks: readonly OomTask[]): nu
   ];
 }
 
-/** Whether two marks are of the same state. */
-export function sameMarks(a: readonly number[], b: readonly number[]): boolean {
+function sameMarks(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((value, i) => value === b[i]);
 }

@@ -1,4 +1,5 @@
 import { Gfp } from '../mm/gfp.ts';
+import { pageblockMigratetype } from '../mm/page-map.ts';
 import type { Zone } from '../mm/zone.ts';
 import { CompactControl, directCompactRequest } from './compact-control.ts';
 import { compactZone } from './compact-zone.ts';
@@ -30,7 +31,7 @@ export function tryToCompactPages(
   cpu: number,
 ): DirectCompaction {
   const outcome: DirectCompaction = { result: CompactResult.COMPACT_SKIPPED, captured: -1 };
-  if ((gfp & Gfp.__GFP_IO) === 0) return outcome;
+  if (!ctx.compaction || (gfp & Gfp.__GFP_IO) === 0) return outcome;
   const { task } = ctx;
   ctx.trace?.mmCompactionTryToCompactPages?.(order, gfp, priority);
   for (const zone of eachZone(request)) {
@@ -73,6 +74,13 @@ function compactWithCapture(
   let status: number;
   try {
     status = compactZone(ctx, control, capture);
+  } catch (error) {
+    // A host callback threw after a block was caught: nobody would own it.
+    if (capture.page >= 0) {
+      const migratetype = pageblockMigratetype(ctx.model.map, capture.page);
+      ctx.pages.putbackIsolatedPage(capture.page, control.order, migratetype, control.cpu);
+    }
+    throw error;
   } finally {
     ctx.pages.captureControl = outer;
   }

@@ -49,6 +49,10 @@ export interface CompactionPages {
     migratetype: number,
     onlyStealable: boolean,
   ): number;
+  /** Puts a block that is nobody's on a free list. @kernel __putback_isolated_page */
+  putbackIsolatedPage(pfn: number, order: number, migratetype: number, cpu: number): void;
+  /** Makes a block that is nobody's an allocated one. @kernel prep_new_page, post_alloc_hook */
+  prepNewPage(pfn: number, order: number, gfp: number, allocFlags: number): void;
   /** Drops one reference of an allocated single page; frees it at 0. @kernel __free_page */
   freePages(pfn: number, order: number, cpu: number): void;
   /** Empties a CPU's page lists of one zone. @kernel drain_local_pages(zone) */
@@ -81,7 +85,7 @@ export interface MigrationHost {
    * @param from frame in use, isolated
    * @param to free frame, isolated
    * @param mode how much may be waited, see `MigrateMode`
-   * @returns a value of `MigrateOutcome`
+   * @returns a value of `MigrateOutcome`; anything else counts as `BUSY`
    */
   migrate?(from: number, to: number, mode: number): number;
   /** Whether the mapping of a dirty page can migrate without writing it first. Default true. */
@@ -90,6 +94,12 @@ export interface MigrationHost {
   isolatePage?(pfn: number): boolean;
   /** Undoes `isolatePage`. */
   putbackPage?(pfn: number): void;
+  /**
+   * Whether more than half of a node's LRU pages are isolated. An async run then gives up; another
+   * one asks again until it is false, so the host must let something happen. Default: never.
+   * @kernel too_many_isolated (spec slowpath-compaction 4.18)
+   */
+  tooManyIsolated?(node: number): boolean;
 }
 
 /**
@@ -123,8 +133,8 @@ export interface SlowPathPages extends CompactionPages {
   ): number;
   /** Gives HIGHATOMIC pageblocks back. @kernel unreserve_highatomic_pageblock */
   unreserveHighatomicPageblock(request: SlowPathRequest, force: boolean, cpu: number): boolean;
-  /** Prepares a captured block for its new owner. @kernel prep_new_page */
-  prepNewPage(pfn: number, order: number, gfp: number, allocFlags: number): void;
+  /** Notes that kswapd is wanted; asked when there is no reclaim. */
+  wakeupKswapd?(zoneId: number, gfp: number, order: number, highestZoneidx: number): void;
 }
 
 /** What the slow path asks of reclaim. The reclaim module of this package fits by shape. */
@@ -198,23 +208,75 @@ export interface StallRound {
   readonly gfp: number;
   /** Order wanted. */
   readonly order: number;
-  /** Rounds that ended like this in this call, from 1. */
+  /** How often this was told in this call, from 1. */
   readonly rounds: number;
-  /** Why it goes on. */
-  readonly cause: 'oom' | 'nofail';
+  /**
+   * Why it goes on: the OOM killer gave hope; the request may not fail; reclaim or compaction
+   * promised a page very many times (told now and then only).
+   */
+  readonly cause: 'oom' | 'nofail' | 'retry';
 }
 
 /** What the slow path can be told and asked by its surroundings. */
 export interface SlowPathHooks {
   /**
-   * The next round starts after one that ended in OOM or NOFAIL. The host may free memory here, or
-   * throw. Default: a `StallError` when a full round changed nothing.
+   * The next round starts, and it could go on like this for ever. The host may let something happen
+   * here, or throw. Default: a `StallError` when nothing changed since the last time.
+   * (spec slowpath-compaction 4.5)
    */
   onStall?(round: StallRound): void;
   /** Lines of a stack dump in reports. Default: one line that names the CPU and the task. */
   dumpStack?(cpu: number): readonly string[];
   /** A number that changes when zonelists are rebuilt. Default: they never are. */
   zonelistCookie?(): number;
+  /** Whether storage is suspended: nobody is killed then. Default false. @kernel pm_suspended_storage */
+  storageSuspended?(): boolean;
+}
+
+/** Swap space. The reclaim module's object fits by shape. */
+export interface SwapUsage {
+  /** Slots in all. */
+  readonly totalPages: number;
+  /** Free slots. */
+  readonly nrFree: number;
+}
+
+/** What is built into the kernel, as far as it shows here. */
+export interface SlowPathConfig {
+  /** COMPACTION. Default true. */
+  readonly compaction: boolean;
+  /** CPUSETS: reports name the cpuset. Default true. */
+  readonly cpusets: boolean;
+  /** MEMCG: the OOM summary names the memory cgroup, which always is the root. Default true. */
+  readonly memcg: boolean;
+  /** NUMA: reports name the node of a zone. Default true. */
+  readonly numa: boolean;
+  /** TRANSPARENT_HUGEPAGE: reports count its pages. Default true. */
+  readonly thp: boolean;
+  /** HUGETLB_PAGE: reports count its pages. Default: as the pageblock order says. */
+  readonly hugetlb: boolean;
+  /** CMA: reports count its pages, none. Default false. */
+  readonly cma: boolean;
+  /** MEMORY_FAILURE: reports count bad pages, none. Default false. */
+  readonly memoryFailure: boolean;
+}
+
+/** What reports go through, and what they are made of. */
+export interface ReportOutput {
+  /** The kernel's log. */
+  readonly log: LogSink | null;
+  /** Tracepoints. */
+  readonly trace: TraceSink | null;
+  /** What is built in. */
+  readonly config: SlowPathConfig;
+  /** Swap space, null for none. */
+  readonly swap: SwapUsage | null;
+  /** Milliseconds since start. */
+  now(): number;
+  /** Lines of a stack dump. */
+  dumpStack(cpu: number): readonly string[];
+  /** Lines of the memory report; nodes not in the mask and zones above the index are left out. @kernel show_mem */
+  showMem(nodemask: Uint8Array | null, highestZoneidx: number, cpu: number): readonly string[];
 }
 
 /** How a `SlowPath` is made. */
@@ -245,8 +307,10 @@ export interface SlowPathOptions {
   readonly log?: LogSink;
   /** Milliseconds since start, for timers and limits of reports. Default: stands still at 0. */
   readonly now?: () => number;
-  /** Whether COMPACTION is built in. Default true. */
-  readonly compaction?: boolean;
+  /** Swap space, as reports show it and badness counts it. Default: none. */
+  readonly swap?: SwapUsage;
+  /** What is built in. */
+  readonly config?: Partial<SlowPathConfig>;
   /** `full` checks all invariants after every public call; slow. Default `basic`. */
   readonly checks?: 'basic' | 'full';
 }

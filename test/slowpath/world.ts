@@ -10,6 +10,7 @@ import {
   setBuddyOrder,
   setPageblockMigratetype,
 } from '../../src/mm/page-map.ts';
+import { memoryPresent } from '../../src/mm/sections.ts';
 import { defaultTask } from '../../src/mm/task.ts';
 import { NR_VM_ZONE_STAT_ITEMS, ZoneStatItem } from '../../src/mm/vm-items.ts';
 import type { Zone } from '../../src/mm/zone.ts';
@@ -91,6 +92,7 @@ function setUpPages(model: MemoryModel, zone: Zone, options: WorldOptions, lruHe
   const { map, areas, vmstat } = model;
   const { startPfn, endPfn, kind } = options;
   map.zone.fill(zone.id + 1, startPfn, endPfn);
+  memoryPresent(model.sections, { startPfn, endPfn, node: 0 });
   for (let pfn = startPfn; pfn < endPfn; pfn += 512) {
     setPageblockMigratetype(map, pfn, Migratetype.MIGRATE_MOVABLE);
   }
@@ -155,7 +157,11 @@ export function createWorld(options: WorldOptions): World {
     zones: createZoneCompaction(model),
     unevictableAllowed: true,
     proactiveness: 20,
+    cpusets: null,
+    compaction: true,
+    runs: 0,
     kswapdIsRunning: () => false,
+    zonelistCookie: () => 0,
   };
   return { model, zone, buddy, ctx, events, moves };
 }
