@@ -47,7 +47,7 @@ function newKmalloc(state: SlabState): Kmalloc<CacheState> {
           const address = node === NIL ? takeFast(cache, gfp, cpu) : NIL;
           if (address !== NIL) return address;
           checkCpu(state, cpu);
-          state.calls?.enter('__kmalloc');
+          state.calls?.enterOutermost('__kmalloc');
           state.calls?.enter('__do_kmalloc_node');
           state.calls?.enter('kmalloc_slab');
           state.calls?.enter('__kmem_cache_alloc_node');

@@ -115,6 +115,11 @@ export class CallTracer {
     open.push(name);
   }
 
+  /** As `enter`, for the outermost function of a call: not inside of another one. */
+  enterOutermost(name: string): void {
+    if (this.base === 0) this.enter(name);
+  }
+
   /**
    * The allocator calls itself: what follows is inside of the function entered last.
    * @returns what `endNested` wants

@@ -121,6 +121,7 @@ function cacheInitObjs(cache: CacheState, slot: number): void {
   const shuffled = state.config.freelistRandom && num >= 2;
   if (shuffled) writeRandomFreelist(cache, slot);
   else if (isObjfreelist(cache)) setHost(cache, first | (num - 1));
+  state.calls?.enter('set_free_obj');
   for (let i = 0; i < num; i++) {
     if (ctor !== null && !state.debug) ctor(objectAddress(cache, first | i));
     if (!shuffled) setFreeObj(cache, slot, i, i);
