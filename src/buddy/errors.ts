@@ -14,6 +14,8 @@ export type BuddyErrorCode =
   | 'BAD_REQUEST'
   /** A block or range that the operation needs in another state. */
   | 'BAD_STATE'
+  /** A text that is not of the kernel's format. */
+  | 'BAD_TEXT'
   /** A request that may block and must not fail, with nobody attached who could reclaim. */
   | 'WOULD_LOOP';
 

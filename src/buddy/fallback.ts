@@ -2,7 +2,7 @@ import { multFrac } from '../lib/bits.ts';
 import { MAX_ORDER, NIL } from '../lib/units.ts';
 import { Migratetype } from '../mm/migratetype.ts';
 import { PageFlag, PageMark } from '../mm/page-flags.ts';
-import { buddyOrder, compoundHead, pageblockMigratetype } from '../mm/page-map.ts';
+import { buddyOrder, compoundHead, type PageMap, pageblockMigratetype } from '../mm/page-map.ts';
 import { WatermarkIndex, type Zone, zoneSpansPfn } from '../mm/zone.ts';
 import { ZoneFlag } from '../mm/zone-types.ts';
 import { changePageblockMigratetype } from '../mm/zonelist.ts';
@@ -39,7 +39,7 @@ export function moveFreepagesBlock(
   while (page <= last) {
     const order = buddyOrder(map, page);
     if (order < 0) {
-      if (isMovablePage(state, page)) state.movableInBlock++;
+      if (isMovablePage(map, page)) state.movableInBlock++;
       page++;
       continue;
     }
@@ -51,9 +51,9 @@ export function moveFreepagesBlock(
 }
 
 /** Whether a page in use is on an LRU list (a tail: its compound head) or of a movable driver. */
-export function isMovablePage(state: BuddyState, pfn: number): boolean {
-  const { flags } = state.map;
-  if ((flags[compoundHead(state.map, pfn)] & PageFlag.PG_lru) !== 0) return true;
+export function isMovablePage(map: PageMap, pfn: number): boolean {
+  const { flags } = map;
+  if ((flags[compoundHead(map, pfn)] & PageFlag.PG_lru) !== 0) return true;
   return (flags[pfn] & PageMark.MAPPING_MOVABLE) !== 0;
 }
 

@@ -57,6 +57,13 @@ export interface BuddyHooks {
    * @kernel pcp_spin_trylock
    */
   pcpContended?: (cpu: number, zoneId: number) => boolean;
+  /**
+   * Moves the pages in use of a range elsewhere, for a contiguous allocation: their owners hold other
+   * pages from then on, and these are freed. Default: nothing can be moved.
+   * @returns 0, or a negative error; EBUSY (-16) is not final
+   * @kernel __alloc_contig_migrate_range (spec buddy 4.35)
+   */
+  migratePages?: (start: number, end: number, cpu: number) => number;
   /** The clock, for limits on reports. Default: stands still at 0. */
   jiffies?: () => number;
 }
