@@ -171,7 +171,7 @@ export class Kmalloc<C> {
    * First page frame of the block of pages that an address is in, which is no slab.
    * @throws KmemError `FOREIGN_POINTER` when no such block is allocated
    */
-  #largeHead(address: number): number {
+  largeHead(address: number): number {
     const { map } = this.#options;
     const pfn = addrToPfn(address);
     const head = pfn > 0 && pfn < map.endPfn ? compoundHead(map, pfn) : -1;
@@ -195,7 +195,7 @@ export class Kmalloc<C> {
    */
   freeLarge(address: number, cpu: number): void {
     const { map, source, log } = this.#options;
-    const head = this.#largeHead(address);
+    const head = this.largeHead(address);
     const order = allocatedOrder(map, head);
     if (order === 0 && !this.#warnedOrder0) {
       this.#warnedOrder0 = true;
@@ -214,7 +214,7 @@ export class Kmalloc<C> {
     if (address <= ZERO_SIZE_PTR) return 0;
     const bytes = this.#backend.usableSize(address);
     if (bytes >= 0) return bytes;
-    const head = this.#largeHead(address);
+    const head = this.largeHead(address);
     const size = PAGE_SIZE * 2 ** allocatedOrder(this.#options.map, head);
     return size <= KMALLOC_MAX_CACHE_SIZE || address !== pfnToAddr(head) ? 0 : size;
   }

@@ -269,8 +269,7 @@ export class SlubAllocator implements KmemAllocator {
    */
   kfreeBulk(addresses: Addresses, cpu = 0): void {
     checkCpu(this.#state, cpu);
-    for (let i = 0; i < addresses.length; i++) addressArgument(addresses[i]);
-    freeBulk(this.#state, null, addresses, cpu, (address) => this.#kmalloc.freeLarge(address, cpu));
+    freeBulk(this.#state, null, addresses, cpu, this.#kmalloc);
     this.#check();
   }
 

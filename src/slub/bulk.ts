@@ -1,4 +1,5 @@
 import { Gfp } from '../mm/gfp.ts';
+import { KmemError } from '../mm/kmem-cache.ts';
 import { allocSlow, clearObject, popCpuFreelist } from './alloc.ts';
 import { type CacheState, ZeroRule } from './cache-state.ts';
 import { freeDebug } from './debug-alloc.ts';
@@ -58,8 +59,13 @@ export function allocBulk(
   return count;
 }
 
-/** Frees a block of pages that is no slab; false when there is none at the address. */
-export type FreeLarge = (address: number, cpu: number) => void;
+/** Blocks of pages that are no slabs, as kmalloc has them. */
+export interface LargeBlocks {
+  /** First page frame of a block. @throws KmemError `FOREIGN_POINTER` when it is none */
+  largeHead(address: number): number;
+  /** Frees a block. */
+  freeLarge(address: number, cpu: number): void;
+}
 
 /** The link cell of an object of a normal cache, -1 if the kernel's own checks look at it. */
 function linkCell(state: SlubState, cache: CacheState, slab: number, address: number): number {
@@ -68,8 +74,14 @@ function linkCell(state: SlubState, cache: CacheState, slab: number, address: nu
 }
 
 /** Checks all objects before any of them changes. @throws KmemError as for single objects */
-function checkAll(state: SlubState, named: CacheState | null, addresses: Addresses): void {
+function checkAll(
+  state: SlubState,
+  named: CacheState | null,
+  addresses: Addresses,
+  blocks: LargeBlocks | null,
+): void {
   const { slabs } = state;
+  const heads = new Set<number>();
   const trusts = named !== null && !looksUpCache(state, named);
   let checked = 0;
   try {
@@ -77,8 +89,11 @@ function checkAll(state: SlubState, named: CacheState | null, addresses: Address
       const address = addresses[checked];
       const slab = slabOfAddress(state, address);
       if (trusts) cacheFromObject(state, named, address);
-      // Otherwise it may be a large block, or is reported when it is its turn.
-      if (slab < 0) continue;
+      if (slab < 0) {
+        // In a checked cache it is reported when it is its turn.
+        if (blocks !== null) checkLarge(blocks, heads, address);
+        continue;
+      }
       const cache = cacheOfSlab(state, slab);
       checkOwned(state, cache, slab, address);
       const cell = linkCell(state, cache, slab, address);
@@ -88,6 +103,13 @@ function checkAll(state: SlubState, named: CacheState | null, addresses: Address
     // The marks catch an object that is named twice.
     for (let i = 0; i < checked; i++) unmark(state, addresses[i]);
   }
+}
+
+/** @throws KmemError `FOREIGN_POINTER`, `DOUBLE_FREE` for a large block that is named twice */
+function checkLarge(blocks: LargeBlocks, heads: Set<number>, address: number): void {
+  const head = blocks.largeHead(address);
+  if (!heads.has(head)) heads.add(head);
+  else throw new KmemError('DOUBLE_FREE', 'the block is named twice', { address });
 }
 
 function unmark(state: SlubState, address: number): void {
@@ -108,9 +130,9 @@ export function freeBulk(
   cache: CacheState | null,
   addresses: Addresses,
   cpu: number,
-  freeLarge: FreeLarge | null = null,
+  blocks: LargeBlocks | null = null,
 ): void {
-  checkAll(state, cache, addresses);
+  checkAll(state, cache, addresses, blocks);
   const chain: number[] = [];
   let left = addresses.length;
   while (left > 0) {
@@ -119,7 +141,7 @@ export function freeBulk(
     const real = cache === null ? null : cacheFromObject(state, cache, first);
     if (slab < 0) {
       left--;
-      if (real === null) freeLarge?.(first, cpu);
+      if (real === null) blocks?.freeLarge(first, cpu);
       continue;
     }
     left = detach(state, addresses, left, slab, chain);

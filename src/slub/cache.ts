@@ -1,6 +1,6 @@
+import { checkInteger } from '../lib/errors.ts';
 import { asPhysAddr, type PhysAddr } from '../lib/units.ts';
 import { Gfp } from '../mm/gfp.ts';
-import { addressArgument } from '../mm/kmalloc.ts';
 import { type KmemCache, type KmemCacheStats, KmemError } from '../mm/kmem-cache.ts';
 import { takeObject } from './alloc.ts';
 import { type Addresses, allocBulk, freeBulk } from './bulk.ts';
@@ -130,6 +130,8 @@ export class SlubCache implements KmemCache {
    */
   allocNode(gfp: number, node: number, cpu = 0): PhysAddr | null {
     const cache = this.#cache;
+    // Larger numbers than there are nodes are refused on the long way, which they all take.
+    if (node < -1) checkInteger('node', node, -1, this.#state.topology.nodeIds - 1);
     const address = takeObject(this.#state, cache, gfp, node, cache.objectSize, cpu);
     if (this.#state.watched) this.#allocated(address, gfp, node);
     return address < 0 ? null : (address as PhysAddr);
@@ -177,7 +179,6 @@ export class SlubCache implements KmemCache {
    */
   freeBulk(addresses: Addresses, cpu = 0): void {
     checkCpu(this.#state, cpu);
-    for (let i = 0; i < addresses.length; i++) addressArgument(addresses[i]);
     freeBulk(this.#state, this.#cache, addresses, cpu);
     this.#check();
   }
@@ -271,7 +272,7 @@ export class SlubCache implements KmemCache {
   #freeWatched(address: number, cpu: number): void {
     const state = this.#state;
     checkCpu(state, cpu);
-    const real = cacheFromObject(state, this.#cache, addressArgument(address));
+    const real = cacheFromObject(state, this.#cache, address);
     if (real !== null) {
       state.trace?.kmemCacheFree?.(address, real.name);
       freeToCache(state, real, address, cpu);
