@@ -44,6 +44,7 @@ export {
 } from './free-area.ts';
 export { type FreeAreaInitOptions, formatPfnRange, freeAreaInit } from './free-area-init.ts';
 export { compactionFtrace, type EmitEvent, oomFtrace } from './ftrace-compaction.ts';
+export { type KmemFtraceOptions, kmemFtrace } from './ftrace-kmem.ts';
 export { type SlabFtraceOptions, slabFtrace } from './ftrace-slab.ts';
 export { vmscanFtrace } from './ftrace-vmscan.ts';
 export { formatGfp, formatGfpTrace, Gfp, gfpMigratetype, gfpZone, parseGfp } from './gfp.ts';
