@@ -1,7 +1,13 @@
 import { bootBenchmark } from './boot.bench.ts';
 import { dmesgBenchmark } from './dmesg.bench.ts';
 import { memblockBenchmark } from './memblock.bench.ts';
+import { slabBenchmark } from './slab.bench.ts';
 import type { Benchmark } from './types.ts';
 
 /** All benchmarks, in the order in which they run. */
-export const benchmarks: readonly Benchmark[] = [bootBenchmark, dmesgBenchmark, memblockBenchmark];
+export const benchmarks: readonly Benchmark[] = [
+  bootBenchmark,
+  dmesgBenchmark,
+  memblockBenchmark,
+  slabBenchmark,
+];

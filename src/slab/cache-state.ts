@@ -2,7 +2,8 @@ import type { ObjectConstructor } from '../mm/kmem-cache.ts';
 import type { ArrayCache } from './array-cache.ts';
 import type { SlabTable } from './slab-table.ts';
 import type { SlabState } from './state.ts';
-import { newStatistics, type SlabStatistics } from './types.ts';
+import { newStatistics } from './statistics.ts';
+import type { SlabStatistics } from './types.ts';
 
 /** Bytes of a node structure; it comes from kmalloc-128. (spec slab 2.3) */
 export const KMEM_CACHE_NODE_BYTES = 120;

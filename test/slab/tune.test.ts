@@ -1,10 +1,10 @@
-// covers: src/slab/slabinfo-write.ts src/slab/format.ts src/slab/checks.ts
+// covers: src/slab/statistics.ts src/slab/slabinfo-write.ts src/slab/format.ts src/slab/checks.ts
 import { describe, expect, test } from 'vitest';
 import { SlabFlag } from '../../src/mm/slab-flags.ts';
 import { cacheNodeOf } from '../../src/slab/cache-state.ts';
 import { formatStatistics, slabinfoHeader } from '../../src/slab/format.ts';
+import { newStatistics } from '../../src/slab/statistics.ts';
 import { defaultTunables } from '../../src/slab/tune.ts';
-import { newStatistics } from '../../src/slab/types.ts';
 import { made, take, testSlab, testTopology } from './support.ts';
 
 test('tunables follow the stride (spec slab 4.4)', () => {
