@@ -229,6 +229,8 @@ describe('a booted PC', () => {
     expect(model.zones[2].pagesetHigh).toBe(Math.floor(model.zones[2].watermark[1] / 4));
     expect(model.vmstat.zoneThreshold[2]).toBe(30);
     expect(model.zones[2].contiguous).toBe(true);
+    // Marks of DMA32 and Normal are those of the last CPU that came up: 4 * 36 and 4 * 30.
+    expect(model.zones.map((zone) => zone.percpuDriftMark).slice(1)).toEqual([144, 120, 0]);
   });
 
   test('without THP the size of min_free_kbytes is the computed one', () => {
@@ -298,6 +300,15 @@ describe('a booted PC', () => {
     });
     expect(model.nodes.map(({ online }) => online)).toEqual([true, true]);
     expect(model.nodes[1].zonelists[0].map(({ node }) => node)).toEqual([0, 0, 0]);
+  });
+
+  test('a node with neither memory nor CPUs stays offline', () => {
+    const machine = boot({
+      e820: PC,
+      nodes: [{ memory: [{ start: 0n, end: 1n << 40n }] }, { memory: [] }],
+    });
+    expect(machine.model.nodes.map(({ online }) => online)).toEqual([true, false]);
+    expect(machine.dmesg().some((line) => line.startsWith('Built 1 zonelists'))).toBe(true);
   });
 
   test('numa=off makes one node of several', () => {

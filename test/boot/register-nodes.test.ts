@@ -82,6 +82,16 @@ test('RAM without a node is refused before anything changed', () => {
   expect(memblock.snapshot()).toEqual(before);
 });
 
+test('less than a page of RAM without a node is no error, a page is', () => {
+  const register = (memory: string) => {
+    const memblock = memblockOf(memory);
+    const { log } = textLog();
+    registerNodes(memblock, dummyNumaLayout(0x200000n, 1, log), 0n, log);
+  };
+  expect(() => register('100000-200fff')).not.toThrow();
+  expect(() => register('100000-201000')).toThrowError(/belongs to no node/);
+});
+
 test('no room for the data of a node is an error', () => {
   const memblock = memblockOf('100000-104000', '100000-102000');
   const { log } = textLog();

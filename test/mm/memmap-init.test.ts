@@ -102,6 +102,12 @@ describe('deferred', () => {
     expect(zoneIdOf(model.map, 0x118000)).toBe(2);
   });
 
+  test('takes a whole section more when a page is missing at the start', () => {
+    // At 0x108000 the count is 32768 only.
+    const { model } = initialised('100001-140000', { deferred: true });
+    expect(model.nodes[0].firstDeferredPfn).toBe(0x110000);
+  });
+
   test('never touches a lower zone or a small one', () => {
     const { model } = initialised('100-80000 100000-108000', { deferred: true });
     expect(model.nodes[0].firstDeferredPfn).toBe(Number.POSITIVE_INFINITY);

@@ -69,6 +69,17 @@ describe('sizes', () => {
     expect(starts(text, { kernelcore: pages(40000) })).toEqual([0, 0x8000 + 39936]);
   });
 
+  test('a rest of one page per node is not worth another round', () => {
+    // 1026 pages: 512 from node 0, its share of 513 from node 1, which reaches 0x8400; 1 is left.
+    expect(starts('0:2000-2200 1:81ff-18000', { kernelcore: pages(1026) })).toEqual([0, 0x8400]);
+  });
+
+  test('what lies below the usable zone shrinks the shares of later nodes', () => {
+    expect(starts('0:1000-80000 1:100000-180000', { kernelcore: pages(300000) })).toEqual([
+      0, 0x100000,
+    ]);
+  });
+
   test('memory below the usable zone counts for the kernel even beyond the share', () => {
     expect(starts(FIVE_GIB, { kernelcore: pages(10) })).toEqual([0x100000]);
   });

@@ -36,6 +36,17 @@ test('a mark is never cleared', () => {
   expect(model.zones[0].percpuDriftMark).toBe(11 + 8);
 });
 
+test('a drift that just fits between min and low needs no mark', () => {
+  const model = machine([0]);
+  const [zone] = model.zones;
+  zone.watermark.set([5, 7, 9, 11]);
+  refreshZoneStatThresholds(model);
+  expect(zone.percpuDriftMark).toBe(0);
+  zone.watermark.set([5, 6, 7, 8]);
+  refreshZoneStatThresholds(model);
+  expect(zone.percpuDriftMark).toBe(7 + 2);
+});
+
 test('only CPUs that are online get thresholds', () => {
   const model = machine([0, 0, 0]);
   refreshZoneStatThresholds(model, 2);

@@ -125,6 +125,9 @@ describe('min_free_kbytes', () => {
     expect(lines).toEqual([
       'min_free_kbytes is not updated to 11451 because user defined value 20000 is preferred',
     ]);
+    model.tunables.userMinFreeKbytes = 11451;
+    setup.calculateMinFreeKbytes(model);
+    expect(model.tunables.minFreeKbytes).toBe(20000);
     model.tunables.userMinFreeKbytes = 11450;
     setup.calculateMinFreeKbytes(model, (line) => lines.push(line));
     expect(model.tunables.minFreeKbytes).toBe(11451);

@@ -93,6 +93,8 @@ describe('estimate', () => {
     expect(calcMemmapSize(4095, 3998)).toBe(64);
     expect(calcMemmapSize(17000, 16000)).toBe(Math.ceil(17000 / 64));
     expect(calcMemmapSize(17001, 16000)).toBe(250);
+    expect(calcMemmapSize(17001, 16001)).toBe(Math.ceil(17001 / 64));
+    expect(calcMemmapSize(17002, 16001)).toBe(251);
   });
 
   test('warns when the page map does not fit, and subtracts nothing', () => {
