@@ -99,6 +99,14 @@ export {
   rangePages,
 } from './memory-range.ts';
 export {
+  type MemorySnapshot,
+  type NodeSnapshot,
+  restoreMemory,
+  type SparseArray,
+  snapshotMemory,
+  type ZoneSnapshot,
+} from './memory-snapshot.ts';
+export {
   MIGRATE_PCPTYPES,
   MIGRATE_TYPES,
   MIGRATETYPE_LETTERS,
