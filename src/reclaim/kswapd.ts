@@ -14,7 +14,7 @@ import type { KswapdState } from './types.ts';
 
 /** CPU on which kswapd of a node runs: the lowest of the node, CPU 0 if it has none. */
 export function kswapdCpu(state: ReclaimState, node: number): number {
-  return state.model.nodes[node].cpus[0] ?? 0;
+  return state.model.nodes[node]?.cpus[0] ?? 0;
 }
 
 /** What kswapd of a node is doing. */
