@@ -1,8 +1,9 @@
 import type { BootNode, NodeMemory } from '../boot/types.ts';
+import { formatBuddyinfo } from '../buddy/buddyinfo.ts';
 import { e820ToJson } from '../e820/json.ts';
 import { memparse } from '../e820/memparse.ts';
 import { parseE820 } from '../e820/parse.ts';
-import { hex, MAX_ORDER } from '../lib/units.ts';
+import { hex } from '../lib/units.ts';
 import { boot, type Machine } from '../machine.ts';
 import type { Memblock } from '../memblock/memblock.ts';
 import { isPopulated, WatermarkIndex, zoneEndPfn } from '../mm/zone.ts';
@@ -86,18 +87,7 @@ function parseNodeRange(text: string): NodeMemory {
 
 function textOf(machine: Machine): string {
   const log = machine.dmesg().map((line) => `${line}\n`);
-  return `${log.join('')}\n${buddyinfo(machine)}\n${zoneTable(machine)}`;
-}
-
-/** The free blocks of each order. @kernel /proc/buddyinfo */
-function buddyinfo({ model }: Machine): string {
-  const lines = model.zones.filter(isPopulated).map((zone) => {
-    const first = zone.id * MAX_ORDER;
-    const counts = [...model.areas.nrFree.subarray(first, first + MAX_ORDER)];
-    const cells = counts.map((count) => `${String(count).padStart(6)} `);
-    return `Node ${zone.node}, zone ${ZONE_NAMES[zone.index].padStart(8)} ${cells.join('')}\n`;
-  });
-  return lines.join('');
+  return `${log.join('')}\n${formatBuddyinfo(machine.model)}\n${zoneTable(machine)}`;
 }
 
 /** What the zones came to, in pages. */
