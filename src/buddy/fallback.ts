@@ -165,7 +165,7 @@ function stealSuitableFallback(
 }
 
 /** Largest order to take a foreign block of, or the smallest for a movable request that may not claim its pageblock; -1 for none. */
-function fallbackOrder(
+export function fallbackOrder(
   state: BuddyState,
   zone: number,
   order: number,

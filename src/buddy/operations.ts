@@ -88,6 +88,15 @@ export class BuddyOperations {
     this.state.updateShortcuts();
   }
 
+  /** Bits that requests keep: `GFP_BOOT_MASK` before interrupts are on, then all. @kernel gfp_allowed_mask */
+  get gfpAllowedMask(): number {
+    return this.state.gfpAllowedMask;
+  }
+  set gfpAllowedMask(mask: number) {
+    this.state.gfpAllowedMask = mask;
+    this.state.updateShortcuts();
+  }
+
   /** What direct compaction waits for, null for nothing. @kernel current.capture_control (spec buddy 4.3) */
   get captureControl(): CaptureControl | null {
     return this.state.captureControl;

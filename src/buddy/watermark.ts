@@ -19,7 +19,7 @@ export function unusableFree(zone: Zone, order: number, allocFlags: number): num
 }
 
 /** Mark after the discounts that flags give, pages. */
-function lowerMark(mark: number, allocFlags: number): number {
+export function lowerMark(mark: number, allocFlags: number): number {
   let min = mark;
   if ((allocFlags & AllocFlag.ALLOC_MIN_RESERVE) !== 0) {
     min -= Math.trunc(min / 2);
