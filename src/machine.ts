@@ -30,12 +30,13 @@ import { freePagesCore } from './buddy/boot-release.ts';
 import { parseEarlyParams } from './e820/early-param.ts';
 import { createIomem } from './e820/resource.ts';
 import { type E820Finish, type E820Setup, finishE820Setup } from './e820/setup.ts';
-import { LogLevel, type LogLine } from './e820/types.ts';
 import { checkInteger } from './lib/errors.ts';
+import { Machine, type MachineParts } from './machine/machine.ts';
 import type { Memblock } from './memblock/memblock.ts';
-import type { PhysicalMemory } from './memory/types.ts';
 import type { MemoryModel } from './mm/memory-model.ts';
-import { defaultTask, type TaskContext } from './mm/task.ts';
+import { defaultTask } from './mm/task.ts';
+
+export { Machine, type MachineE820 } from './machine/machine.ts';
 
 /** CPUs that a machine can have. @kernel NR_CPUS */
 const CPUS_MAX = 4096;
@@ -45,60 +46,10 @@ const PAGE_BYTES = 4096n;
 /** The CPU that boots. */
 const BOOT_CPU = 0;
 
-/** What the firmware map became: tables, resources, ranges that hibernation leaves out. */
-export interface MachineE820 {
-  /** The three tables and the ends of RAM, with the log of their set-up. */
-  readonly setup: E820Setup;
-  /** Resources, firmware map, nosave regions and the gap for PCI devices. */
-  readonly finish: E820Finish;
-}
-
-/**
- * A booted machine: one memory model and the allocators that work on it, introduced to each other.
- * Two machines share nothing.
- */
-export class Machine {
-  /** Page map, nodes, zones, free lists, per-CPU lists, counters, tunables. */
-  readonly model: MemoryModel;
-  /** The page allocator. */
-  readonly buddy: BuddyAllocator;
-  /** Boot memory, as it was handed over. */
-  readonly memblock: Memblock;
-  /** The firmware map; null for a machine that was booted from regions. */
-  readonly e820: MachineE820 | null;
-  /** Storage for the contents of pages, null when they are not modelled. */
-  readonly memory: PhysicalMemory | null;
-  /** The running task; the host changes it between calls. */
-  readonly task: TaskContext;
-  /** The kernel log of the boot, in order. */
-  readonly log: readonly LogLine[];
-  /** Pages that requests could have, by the estimate that the `Built ... zonelists` line shows. */
-  readonly totalPages: number;
-
-  /** @internal Machines come from `boot` and `bootFromMemblock`. */
-  constructor(parts: Omit<Machine, 'dmesg'>) {
-    this.model = parts.model;
-    this.buddy = parts.buddy;
-    this.memblock = parts.memblock;
-    this.e820 = parts.e820;
-    this.memory = parts.memory;
-    this.task = parts.task;
-    this.log = parts.log;
-    this.totalPages = parts.totalPages;
-  }
-
-  /**
-   * The kernel log of the boot as text.
-   * @param maxLevel highest level shown: 6 without debug lines (default), 7 with them
-   */
-  dmesg(maxLevel: number = LogLevel.INFO): string[] {
-    return this.log.filter(({ level }) => level <= maxLevel).map(({ text }) => text);
-  }
-}
-
 /**
  * Boots a machine from its firmware map, as Linux 6.1 does: E820, memblock, nodes, zones, page map,
- * zonelists, release into the free lists, per-CPU lists, watermarks.
+ * zonelists, release into the free lists, per-CPU lists, watermarks; then page cache, reclaim,
+ * compaction and OOM killer are attached. The object allocator boots at its first use.
  * @param options the map and what else is known of the machine
  * @throws E820Error for a map that cannot be read or that the kernel refuses (`NO_RAM`,
  * `INVALID_USER_MAP`, ...), BootError for a machine that cannot boot, ArgumentError for numbers that
@@ -212,19 +163,21 @@ function reserveLate(
   return totalPages;
 }
 
-type StartParts = Pick<Machine, 'model' | 'memblock' | 'e820' | 'totalPages'>;
+type StartParts = Pick<MachineParts, 'memblock' | 'e820' | 'totalPages'> & {
+  readonly model: MemoryModel;
+};
 
 /** Introduces the allocators to each other and releases memory to the page allocator. */
 function start(
   parts: StartParts,
   params: BootParams,
-  options: MachineOptions,
+  options: MachineOptions & Pick<BootOptions, 'cmdline'>,
   shape: Pick<FinishOptions, 'maxLowPfn' | 'imageSizes'>,
   log: BootLog,
 ): Machine {
   const task = options.task ?? defaultTask();
   const memory = options.memory ?? null;
-  const { random, trace, checks } = options;
+  const { cpusets, random, trace, checks } = options;
   const shuffle = params.shuffle && random !== undefined ? random : null;
   const thp = options.thp === null ? null : (params.thp ?? options.thp ?? 'madvise');
   const buddy = new BuddyAllocator(parts.model, {
@@ -237,6 +190,7 @@ function start(
     ...(memory && { memory }),
     ...(trace && { trace }),
     ...(checks && { checks }),
+    ...(cpusets && { cpusets }),
     ...(shuffle && { shuffle }),
   });
   const finish: FinishOptions = {
@@ -252,8 +206,15 @@ function start(
     allocPages: (gfp, order) => buddy.allocPages(gfp, order, -1, BOOT_CPU),
   };
   releaseBootMemory(parts.model, parts.memblock, pages, finish, log);
-  if (options.until !== 'release') {
-    startPageAllocator(parts.model, parts.memblock, pages, finish, log);
-  }
-  return new Machine({ ...parts, buddy, memory, task, log: log.lines });
+  const running = options.until !== 'release';
+  if (running) startPageAllocator(parts.model, parts.memblock, pages, finish, log);
+  const { memblock, e820, totalPages } = parts;
+  return new Machine({
+    ...{ memblock, e820, totalPages, buddy, memory, task, options, random, running },
+    cmdline: options.cmdline ?? '',
+    trace: trace ?? null,
+    checks: checks ?? 'basic',
+    log: log.warning,
+    lines: log.lines,
+  });
 }

@@ -5,6 +5,7 @@ import type { PhysicalMemory } from '../memory/types.ts';
 import type { TaskContext } from '../mm/task.ts';
 import type { TraceSink } from '../mm/trace.ts';
 import type { ThpEnabled } from '../mm/watermark-setup.ts';
+import type { JoinOptions } from './join-options.ts';
 import type { ReservationProfile } from './reservations.ts';
 
 /** A range of physical memory of a node, as firmware tells it (SRAT). */
@@ -26,7 +27,7 @@ export interface BootNode {
 }
 
 /** What every machine can be told, however its memory is described. */
-export interface MachineOptions {
+export interface MachineOptions extends JoinOptions {
   /** Number of CPUs, all of them online. Default 1. */
   readonly cpus?: number;
   /** Distances between nodes (SLIT). Default: 10 to itself, 20 to others. */
@@ -46,7 +47,10 @@ export interface MachineOptions {
   readonly thp?: ThpEnabled | null;
   /** DEFERRED_STRUCT_PAGE_INIT is built in. Default false. */
   readonly deferredInit?: boolean;
-  /** Numbers for `page_alloc.shuffle=1`. Without it the option has no effect. */
+  /**
+   * Numbers for `page_alloc.shuffle=1`, which has no effect without them, and for shuffled freelists
+   * of the object allocator.
+   */
   readonly random?: RandomSource;
   /**
    * Take the 64 pages of page tables that the kernel allocates for vmalloc right after the release,
