@@ -70,8 +70,11 @@ export class SlowMachine {
       task,
     });
     const slowPath = this.#slowPath;
-    reclaim.state.host.compactionSuitable = (zone, order, index) =>
-      slowPath.compactionSuitable(zone, order, index);
+    reclaim.extendHost({
+      compactionSuitable: (zone, order, index) => slowPath.compactionSuitable(zone, order, index),
+      wakeupKcompactd: (node, order, index) => slowPath.wakeupKcompactd(node, order, index),
+      resetIsolationSuitable: (node) => slowPath.resetIsolationSuitable(node),
+    });
     buddy.slowPath = slowPath;
     buddy.hooks = { wakeupKswapd: (...wanted) => reclaim.wakeupKswapd(...wanted) };
     this.#buddy = buddy;

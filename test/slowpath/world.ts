@@ -1,34 +1,40 @@
 import { BuddyAllocator } from '../../src/buddy/index.ts';
-import { listAdd, listAddTail, listDel } from '../../src/lib/list.ts';
-import { freeListHead } from '../../src/mm/free-area.ts';
+import { listAddTail, listToArray } from '../../src/lib/list.ts';
+import { freeListHead, freeListToArray } from '../../src/mm/free-area.ts';
 import { compactionFtrace, oomFtrace } from '../../src/mm/ftrace-compaction.ts';
 import { MemoryModel } from '../../src/mm/memory-model.ts';
 import { Migratetype } from '../../src/mm/migratetype.ts';
-import { PageFlag } from '../../src/mm/page-flags.ts';
 import {
   setAllocatedOrder,
   setBuddyOrder,
+  setCompound,
   setPageblockMigratetype,
 } from '../../src/mm/page-map.ts';
+import { NR_PCP_LISTS, pagesetIndex, pcpListHead } from '../../src/mm/pageset.ts';
 import { memoryPresent } from '../../src/mm/sections.ts';
-import { defaultTask } from '../../src/mm/task.ts';
 import { NR_VM_ZONE_STAT_ITEMS, ZoneStatItem } from '../../src/mm/vm-items.ts';
 import type { Zone } from '../../src/mm/zone.ts';
 import { ZoneType, zoneId } from '../../src/mm/zone-types.ts';
 import type { CompactionContext } from '../../src/slowpath/compaction-context.ts';
-import type { CompactionLru, MigrationHost } from '../../src/slowpath/types.ts';
-import { createZoneCompaction } from '../../src/slowpath/zone-state.ts';
+import {
+  InstantLru,
+  type MigrationHost,
+  SlowPath,
+  type SlowPathOptions,
+} from '../../src/slowpath/index.ts';
 
-/** What a page of a test world is at the start. */
-export type Kind = 'lru' | 'free' | 'fixed';
+/** What a page of a test world is at the start: `huge` starts a compound page of `freeOrder`. */
+export type Kind = 'lru' | 'free' | 'fixed' | 'huge';
 
 /** A machine of one zone whose every page a test chooses. */
 export interface World {
   readonly model: MemoryModel;
   readonly zone: Zone;
   readonly buddy: BuddyAllocator;
+  readonly lru: InstantLru;
+  readonly slowPath: SlowPath;
   readonly ctx: CompactionContext;
-  /** Tracepoints of compaction, `event: text`. */
+  /** Tracepoints of compaction and OOM, `event: text`. */
   readonly events: string[];
   /** Migrations done, `from>to` in hex. */
   readonly moves: string[];
@@ -42,30 +48,16 @@ export interface WorldOptions {
   readonly watermark: readonly [number, number, number];
   /** What a page is. */
   readonly kind: (pfn: number) => Kind;
-  /** Order of the free block that starts at a free page. Default 0. */
+  /** Order of the block that starts at a free page or a compound one. Default 0. */
   readonly freeOrder?: (pfn: number) => number;
+  /** Type of the pageblock that starts at a page. Default MOVABLE. */
+  readonly blockType?: (pfn: number) => number;
   /** Pages of the per-CPU lists before they are flushed. Default: never. */
   readonly pcpHigh?: number;
-  readonly host?: Partial<MigrationHost>;
-}
-
-/** LRU without batches: what is put back is on the list at once (spec slowpath-compaction 4.34). */
-function instantLru(model: MemoryModel): CompactionLru {
-  const { map } = model;
-  const head = map.addListHeads(1);
-  return {
-    lruvecDelFolio(pfn) {
-      map.flags[pfn] &= ~PageFlag.PG_lru;
-      listDel(map, pfn);
-    },
-    putbackLruPage(pfn) {
-      map.refcount[pfn] -= 1;
-      map.flags[pfn] |= PageFlag.PG_lru;
-      listAdd(map, head, pfn);
-    },
-    lruAddDrain() {},
-    lruAddDrainAll() {},
-  };
+  readonly pageblockOrder?: number;
+  readonly host?: MigrationHost;
+  /** More for the slow path. */
+  readonly options?: Partial<SlowPathOptions>;
 }
 
 function setUpZone(model: MemoryModel, options: WorldOptions): Zone {
@@ -79,6 +71,7 @@ function setUpZone(model: MemoryModel, options: WorldOptions): Zone {
   const [min, low, high] = options.watermark;
   zone.watermark.set([min, low, high, high]);
   zone.contiguous = true;
+  node.startPfn = options.startPfn;
   node.presentPages = pages;
   node.spannedPages = pages;
   node.nrZones = 2;
@@ -88,33 +81,37 @@ function setUpZone(model: MemoryModel, options: WorldOptions): Zone {
   return zone;
 }
 
-function setUpPages(model: MemoryModel, zone: Zone, options: WorldOptions, lruHead: number): void {
+function setUpPages(model: MemoryModel, zone: Zone, options: WorldOptions, lru: InstantLru): void {
   const { map, areas, vmstat } = model;
   const { startPfn, endPfn, kind } = options;
+  const typeOf = options.blockType ?? (() => Migratetype.MIGRATE_MOVABLE);
   map.zone.fill(zone.id + 1, startPfn, endPfn);
   memoryPresent(model.sections, { startPfn, endPfn, node: 0 });
-  for (let pfn = startPfn; pfn < endPfn; pfn += 512) {
-    setPageblockMigratetype(map, pfn, Migratetype.MIGRATE_MOVABLE);
+  const step = 1 << map.pageblockOrder;
+  for (let pfn = startPfn & -step; pfn < endPfn; pfn += step) {
+    setPageblockMigratetype(map, pfn, typeOf(pfn));
   }
   let free = 0;
   for (let pfn = startPfn; pfn < endPfn; ) {
     const what = kind(pfn);
+    const order = options.freeOrder?.(pfn) ?? 0;
     if (what === 'free') {
-      const order = options.freeOrder?.(pfn) ?? 0;
       setBuddyOrder(map, pfn, order);
-      listAddTail(map, freeListHead(areas, zone.id, order, Migratetype.MIGRATE_MOVABLE), pfn);
+      listAddTail(map, freeListHead(areas, zone.id, order, typeOf(pfn & -step)), pfn);
       areas.nrFree[zone.id * 11 + order]++;
       free += 1 << order;
       pfn += 1 << order;
       continue;
     }
+    if (what === 'huge') {
+      map.refcount[pfn] = 1;
+      setCompound(map, pfn, order);
+      pfn += 1 << order;
+      continue;
+    }
     map.refcount[pfn] = 1;
     setAllocatedOrder(map, pfn, 0);
-    if (what === 'lru') {
-      map.mapcount[pfn] = 1;
-      map.flags[pfn] = PageFlag.PG_lru | PageFlag.PG_swapbacked;
-      listAddTail(map, lruHead, pfn);
-    }
+    if (what === 'lru') lru.register(pfn);
     pfn++;
   }
   vmstat.zone[zone.id * NR_VM_ZONE_STAT_ITEMS + ZoneStatItem.NR_FREE_PAGES] = free;
@@ -122,16 +119,14 @@ function setUpPages(model: MemoryModel, zone: Zone, options: WorldOptions, lruHe
 
 /** Makes a world as the worked examples of the specification assume it. */
 export function createWorld(options: WorldOptions): World {
-  const model = new MemoryModel({ endPfn: options.endPfn + 1024 });
+  const { pageblockOrder = 9 } = options;
+  const model = new MemoryModel({ endPfn: options.endPfn + 1024, pageblockOrder });
   const zone = setUpZone(model, options);
-  const lru = instantLru(model);
-  const lruHead = model.map.endPfn + model.map.listHeadCount - 1;
-  setUpPages(model, zone, options, lruHead);
+  const lru = new InstantLru(model);
+  setUpPages(model, zone, options, lru);
   const high = options.pcpHigh ?? 1_000_000;
-  for (let cell = 0; cell < model.pagesets.high.length; cell++) {
-    model.pagesets.high[cell] = high;
-    model.pagesets.batch[cell] = 1;
-  }
+  model.pagesets.high.fill(high);
+  model.pagesets.batch.fill(1);
   const buddy = new BuddyAllocator(model);
   const events: string[] = [];
   const moves: string[] = [];
@@ -146,22 +141,68 @@ export function createWorld(options: WorldOptions): World {
       return outcome;
     },
   };
-  const ctx: CompactionContext = {
+  const slowPath = new SlowPath({
     model,
     pages: buddy,
     lru,
     host,
-    memory: null,
-    task: defaultTask(),
+    task: buddy.task,
     trace: { ...compactionFtrace(emit), ...oomFtrace(emit) },
-    zones: createZoneCompaction(model),
-    unevictableAllowed: true,
-    proactiveness: 20,
-    cpusets: null,
-    compaction: true,
-    runs: 0,
-    kswapdIsRunning: () => false,
-    zonelistCookie: () => 0,
+    ...options.options,
+  });
+  buddy.slowPath = slowPath;
+  return { model, zone, buddy, lru, slowPath, ctx: slowPath.state.compaction, events, moves };
+}
+
+/**
+ * What is wrong with the ownership of page frames: every frame of every zone must be on one free
+ * list, on one per-CPU list, or in one block that somebody claims.
+ * @param claimed blocks in use, [first page frame, order]
+ */
+export function wrongOwners(
+  model: MemoryModel,
+  claimed: Iterable<readonly [pfn: number, order: number]>,
+): string[] {
+  const { areas, map, pagesets, zones } = model;
+  const owners = new Uint8Array(map.endPfn);
+  const claim = (pfn: number, order: number): void => {
+    for (let page = pfn; page < pfn + (1 << order); page++) owners[page]++;
   };
-  return { model, zone, buddy, ctx, events, moves };
+  for (const zone of zones) {
+    for (let order = 0; order < 11; order++) {
+      for (let type = 0; type < 5; type++) {
+        for (const pfn of freeListToArray(areas, zone.id, order, type)) claim(pfn, order);
+      }
+    }
+    for (let cpu = 0; cpu < model.cpuCount; cpu++) {
+      const cell = pagesetIndex(pagesets, cpu, zone.id);
+      for (let list = 0; list < NR_PCP_LISTS; list++) {
+        const order = list < 12 ? Math.floor(list / 3) : map.pageblockOrder;
+        for (const pfn of listToArray(map, pcpListHead(pagesets, cell, list))) claim(pfn, order);
+      }
+    }
+  }
+  for (const [pfn, order] of claimed) claim(pfn, order);
+  const wrong: string[] = [];
+  for (let pfn = 0; pfn < map.endPfn; pfn++) {
+    const expected = map.zone[pfn] === 0 ? 0 : 1;
+    if (owners[pfn] !== expected) wrong.push(`page frame ${pfn} has ${owners[pfn]} owners`);
+  }
+  return wrong;
+}
+
+/** The blocks in use of a world in which nothing was allocated but by the start and by `more`. */
+export function claimedOf(
+  { lru }: World,
+  { kind, freeOrder, startPfn, endPfn }: WorldOptions,
+  more: readonly (readonly [number, number])[] = [],
+): (readonly [number, number])[] {
+  const claimed: (readonly [number, number])[] = lru.pages.map((pfn) => [pfn, 0]);
+  for (let pfn = startPfn; pfn < endPfn; ) {
+    const what = kind(pfn);
+    const order = what === 'free' || what === 'huge' ? (freeOrder?.(pfn) ?? 0) : 0;
+    if (what === 'fixed' || what === 'huge') claimed.push([pfn, order]);
+    pfn += 1 << order;
+  }
+  return [...claimed, ...more];
 }
