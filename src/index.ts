@@ -1,5 +1,14 @@
 export { BootError, type BootErrorCode } from './boot/errors.ts';
 export {
+  adjustManagedPageCount,
+  discardMemblock,
+  type FreeReservedOptions,
+  freeMemblockLate,
+  freeReservedArea,
+  freeReservedPage,
+  type LateFreeAllocator,
+} from './boot/late-free.ts';
+export {
   type BootAllocation,
   defaultReservations,
   type ImageSizes,
