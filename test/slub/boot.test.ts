@@ -5,7 +5,7 @@ import { Gfp } from '../../src/mm/gfp.ts';
 import { KmemError } from '../../src/mm/kmem-cache.ts';
 import { SlubAllocator } from '../../src/slub/allocator.ts';
 import { descriptorBytes } from '../../src/slub/boot.ts';
-import type { SlubOptions } from '../../src/slub/types.ts';
+import type { SlubConfig, SlubOptions } from '../../src/slub/types.ts';
 import { TestPages } from '../support/test-pages.ts';
 import { made, recordOf, testTopology } from './support.ts';
 
@@ -85,7 +85,7 @@ test('bare allocators take no page before the first object', () => {
 });
 
 test('build options change the descriptor, the node structure and the kmalloc types', () => {
-  const size = (config: SlubOptions['config']): number =>
+  const size = (config: Partial<SlubConfig>): number =>
     descriptorBytes(booted({ boot: 'bare', config }).slub.state);
   expect(size({})).toBe(208);
   expect(size({ freelistRandom: true })).toBe(216);
