@@ -34,6 +34,13 @@ export {
   type PagetypeinfoZone,
   parsePagetypeinfo,
 } from './pagetypeinfo.ts';
+export {
+  formatShowMem,
+  parseShowMem,
+  type ShowMemOptions,
+  type ShowMemReport,
+  type ShowMemZone,
+} from './show-mem.ts';
 export type { BuddySnapshot, ReportsSnapshot } from './snapshot.ts';
 export { BuddyState } from './state.ts';
 export type {

@@ -168,6 +168,7 @@ export {
   Sections,
   sparseInit,
 } from './sections.ts';
+export { type ShowMemConfig, type ShowMemSources, showMem } from './show-mem.ts';
 export { shuffleZone } from './shuffle.ts';
 export {
   ARCH_SLAB_MINALIGN,
