@@ -55,6 +55,9 @@ describe('the output', () => {
       },
       state: { pageblockOrder: 9, cpuNode: [0] },
     });
+    // Most of what is reserved has no node, and -1 says so, as in the recordings.
+    const { reserved } = result.memblock as { reserved: { node: number }[] };
+    expect(new Set(reserved.map(({ node }) => node))).toEqual(new Set([0, -1]));
   });
 });
 

@@ -47,6 +47,11 @@ test('names are shown without directories as long as that keeps them apart', asy
   expect(out).toBe(ok('x/a') + ok('y/a') + ok('b'));
 });
 
+test('after -- everything is a file name', async () => {
+  const files = { '--help': MEMBLOCK };
+  expect((await runCli(['verify', '--', '--help'], { files })).out).toBe(ok('--help'));
+});
+
 test('- is the standard input', async () => {
   const { out } = await runCli(['verify', '-'], { input: gzipSync(MEMBLOCK) });
   expect(out).toBe(ok('-'));
