@@ -93,6 +93,7 @@ export function allocPages(
   nodemask: Uint8Array | null,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('__alloc_pages', { gfp, order, preferred_nid: node, cpu });
   if (order >= MAX_ORDER) return refuseOrder(state, gfp, order);
   const mask = currentGfpContext(state, gfp & state.gfpAllowedMask);
   const fastMask = state.cpusets === null ? mask : mask | Gfp.__GFP_HARDWALL;

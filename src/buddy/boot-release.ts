@@ -2,7 +2,7 @@ import { PageFlag } from '../mm/page-flags.ts';
 import { type PageMap, pageblockMigratetype } from '../mm/page-map.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
-import { wipe } from './free-prepare.ts';
+import { wipeFreed } from './free-prepare.ts';
 import { FreePageFlag, freeOnePage } from './merge.ts';
 import type { BuddyState } from './state.ts';
 
@@ -22,11 +22,11 @@ export function freePagesCore(
   untouched = false,
 ): void {
   const count = 1 << order;
+  wipeFreed(state, pfn, count);
   if (!untouched) clearPages(state.map, pfn, count);
   const zone = state.map.zone[pfn] - 1;
   state.zones[zone].managedPages += count;
   state.trace?.mmPageFree?.(pfn, order);
-  if (state.memory !== null) wipe(state, pfn, order);
   const migratetype = pageblockMigratetype(state.map, pfn);
   freeOnePage(state, pfn, zone, order, migratetype, FreePageFlag.FPI_TO_TAIL, cpu);
   countVmEvents(state.vmstat, cpu, VmEvent.pgfree, count);

@@ -5,7 +5,7 @@ import { WatermarkIndex, wmarkPages, type Zone } from '../mm/zone.ts';
 import { allocPages, enterContext, prepareFastPath } from './alloc.ts';
 import { type AllocContext, nextZoneref } from './alloc-context.ts';
 import { AllocFlag, severalNodesOnline } from './alloc-flags.ts';
-import { prepNewPage } from './new-page.ts';
+import { giveBack, prepNewPage } from './new-page.ts';
 import { zoneStatistics } from './numa-events.ts';
 import { takeFromPcplist } from './pcp-alloc.ts';
 import type { BuddyState } from './state.ts';
@@ -62,22 +62,45 @@ function fillFromPcplist(
     const zone = bulkZone(state, mask, flags, ac, slots.length);
     if (zone === null || state.pcpContended?.(cpu, zone.id)) return -1 - start;
     const cell = cpu * state.pagesets.zoneCount + zone.id;
+    const preferred = ac.zonelist[ac.preferredZoneref];
     let populated = start;
     let taken = 0;
-    for (; populated < slots.length; populated++) {
-      if (slots[populated] !== NIL) continue;
-      const pfn = takeFromPcplist(state, cell, zone, 0, ac.migratetype, flags, cpu);
-      if (pfn === NIL) break;
-      prepNewPage(state, pfn, 0, mask, 0);
-      slots[populated] = pfn;
-      taken++;
+    try {
+      for (; populated < slots.length; populated++) {
+        if (slots[populated] !== NIL) continue;
+        const pfn = takeFromPcplist(state, cell, zone, 0, ac.migratetype, flags, cpu);
+        if (pfn === NIL) break;
+        prepBulkPage(state, zone, pfn, mask, ac.migratetype, cpu);
+        slots[populated] = pfn;
+        taken++;
+      }
+    } finally {
+      if (taken > 0) {
+        countVmEvents(state.vmstat, cpu, VmEvent.pgalloc_dma + zone.index, taken);
+        zoneStatistics(state, preferred, zone, cpu, taken);
+      }
     }
     if (taken === 0 && populated < slots.length) return -1 - populated;
-    countVmEvents(state.vmstat, cpu, VmEvent.pgalloc_dma + zone.index, taken);
-    zoneStatistics(state, ac.zonelist[ac.preferredZoneref], zone, cpu, taken);
     return populated;
   } finally {
     state.depth--;
+  }
+}
+
+/** Prepares a page; if the backend throws, it is the first one of its list again. */
+function prepBulkPage(
+  state: BuddyState,
+  zone: Zone,
+  pfn: number,
+  gfp: number,
+  migratetype: number,
+  cpu: number,
+): void {
+  try {
+    prepNewPage(state, pfn, 0, gfp, 0);
+  } catch (error) {
+    giveBack(state, zone, pfn, 0, migratetype, cpu);
+    throw error;
   }
 }
 

@@ -2,7 +2,8 @@ import { NIL, PAGE_SIZE } from '../lib/units.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { setAllocatedOrder } from '../mm/page-map.ts';
 import { allocPages } from './alloc.ts';
-import { freePagesOk } from './free.ts';
+import { freePagesOk, freeThePage } from './free.ts';
+import { wipeFreed } from './free-prepare.ts';
 import { FreePageFlag } from './merge.ts';
 import type { BuddyState } from './state.ts';
 
@@ -46,6 +47,7 @@ export function allocPagesExact(
   const pfn = allocPages(state, mask, order, node, null, cpu);
   if (pfn === NIL) return NIL;
   const pages = Math.ceil(sizeBytes / PAGE_SIZE);
+  wipeRest(state, pfn, order, pages, cpu);
   for (let page = pfn; page < pfn + pages; page++) {
     state.map.refcount[page] = 1;
     setAllocatedOrder(state.map, page, 0);
@@ -54,4 +56,15 @@ export function allocPagesExact(
     freePagesOk(state, page, 0, FreePageFlag.FPI_TO_TAIL, cpu);
   }
   return pfn;
+}
+
+/** Contents of the part that is not needed; if that fails, the block is free again. */
+function wipeRest(state: BuddyState, pfn: number, order: number, pages: number, cpu: number): void {
+  try {
+    wipeFreed(state, pfn + pages, (1 << order) - pages);
+  } catch (error) {
+    state.map.refcount[pfn] = 0;
+    freeThePage(state, pfn, order, cpu);
+    throw error;
+  }
 }

@@ -149,6 +149,12 @@ function stealSuitableFallback(
   migratetype: number,
   wholeBlock: boolean,
 ): void {
+  state.trace?.functionEntry?.('steal_suitable_fallback', {
+    zone: zone.id,
+    page: pfn,
+    order,
+    start_type: migratetype,
+  });
   const oldType = pageblockMigratetype(state.map, pfn);
   let claimed = false;
   if (oldType !== Migratetype.MIGRATE_HIGHATOMIC) {

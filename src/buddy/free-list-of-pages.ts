@@ -1,15 +1,15 @@
 import { NIL } from '../lib/units.ts';
 import { Migratetype } from '../mm/migratetype.ts';
-import { PageFlag } from '../mm/page-flags.ts';
 import {
   cachedMigratetype,
   compoundHead,
   compoundOrder,
   pageblockMigratetype,
+  setAllocatedOrder,
   setCachedMigratetype,
 } from '../mm/page-map.ts';
 import { freeOnePageDirect, freeThePage } from './free.ts';
-import { freePagesPrepare } from './free-prepare.ts';
+import { freePagesPrepare, wipeFreed } from './free-prepare.ts';
 import { freeUnrefPageCommit, pcpMigratetype } from './pcp-free.ts';
 import type { BuddyState } from './state.ts';
 
@@ -22,6 +22,7 @@ const SWAP_CLUSTER_MAX = 32;
  * @kernel free_unref_page_list (spec buddy 4.28)
  */
 export function freeUnrefPageList(state: BuddyState, pfns: ArrayLike<number>, cpu: number): void {
+  state.trace?.functionEntry?.('free_unref_page_list', { pages: pfns.length, cpu });
   const { map } = state;
   const prepared: number[] = [];
   for (let i = 0; i < pfns.length; i++) {
@@ -36,6 +37,17 @@ export function freeUnrefPageList(state: BuddyState, pfns: ArrayLike<number>, cp
     }
   }
   commitList(state, prepared, cpu);
+}
+
+/** Contents of the pages of a list that was checked; if that fails, none is being freed any more. */
+export function wipeList(state: BuddyState, pfns: ArrayLike<number>): void {
+  if (state.memory === null) return;
+  try {
+    for (let i = 0; i < pfns.length; i++) wipeFreed(state, pfns[i], 1);
+  } catch (error) {
+    for (let i = 0; i < pfns.length; i++) setAllocatedOrder(state.map, pfns[i], 0);
+    throw error;
+  }
 }
 
 function commitList(state: BuddyState, pfns: readonly number[], cpu: number): void {
@@ -66,32 +78,40 @@ function commitList(state: BuddyState, pfns: readonly number[], cpu: number): vo
  * @kernel release_pages (spec buddy 4.28)
  */
 export function releasePages(state: BuddyState, pfns: ArrayLike<number>, cpu: number): void {
-  const { map } = state;
   const single: number[] = [];
-  for (let i = 0; i < pfns.length; i++) {
-    const head = compoundHead(map, pfns[i]);
-    if (--map.refcount[head] !== 0) continue;
-    const order = compoundOrder(map, head);
-    if (order > 0) freeThePage(state, head, order, cpu);
-    else single.push(head);
+  try {
+    dropReferences(state, pfns, single, cpu);
+  } finally {
+    // Whatever the backend did to the contents of a later page, these have no references any more.
+    single.reverse();
+    freeUnrefPageList(state, single, cpu);
   }
-  single.reverse();
-  freeUnrefPageList(state, single, cpu);
 }
 
 /** Drops one reference of each page; single pages that lose their last one are freed in list order. @kernel put_pages_list (spec buddy 4.28) */
 export function putPagesList(state: BuddyState, pfns: ArrayLike<number>, cpu: number): void {
-  const { map } = state;
   const single: number[] = [];
-  for (let i = 0; i < pfns.length; i++) {
-    const pfn = pfns[i];
-    const head = compoundHead(map, pfn);
-    if (--map.refcount[head] !== 0) continue;
-    if ((map.flags[head] & PageFlag.PG_head) !== 0) {
-      freeThePage(state, head, compoundOrder(map, head), cpu);
-    } else {
-      single.push(head);
-    }
+  try {
+    dropReferences(state, pfns, single, cpu);
+  } finally {
+    freeUnrefPageList(state, single, cpu);
   }
-  freeUnrefPageList(state, single, cpu);
+}
+
+/** Drops one reference of each page. Compound pages without any are freed, single ones collected. */
+function dropReferences(
+  state: BuddyState,
+  pfns: ArrayLike<number>,
+  single: number[],
+  cpu: number,
+): void {
+  const { map } = state;
+  for (let i = 0; i < pfns.length; i++) {
+    const head = compoundHead(map, pfns[i]);
+    const order = compoundOrder(map, head);
+    if (map.refcount[head] === 1) wipeFreed(state, head, 1 << order);
+    if (--map.refcount[head] !== 0) continue;
+    if (order > 0) freeThePage(state, head, order, cpu);
+    else single.push(head);
+  }
 }

@@ -10,7 +10,8 @@ import type { BuddyState } from './state.ts';
 const MAPPING_MARKS = PageMark.MAPPING | PageMark.MAPPING_ANON | PageMark.MAPPING_MOVABLE;
 
 /**
- * Makes an allocated block ready for a free list: checks its pages and wipes them.
+ * Makes an allocated block ready for a free list: checks its pages and clears what their users left.
+ * Their contents are the matter of `wipeFreed`.
  * @param checkHead whether the first page is checked as well; blocks on their way to a per-CPU list
  * are checked when they leave it
  * @returns false for a block that must not be used any more: it is leaked
@@ -41,7 +42,6 @@ export function freePagesPrepare(
   if (!good) return leak(state, pfn);
   if (flags !== 0) map.flags[pfn] &= PageFlag.PG_hwpoison | PageMark.MAPPING;
   map.private[pfn] = 0;
-  if (state.memory !== null) wipe(state, pfn, order);
   return true;
 }
 
@@ -81,10 +81,13 @@ function prepareTails(state: BuddyState, pfn: number, order: number): boolean {
   return good;
 }
 
-/** Content of freed pages: poison, zeroes, or as it is. */
-export function wipe(state: BuddyState, pfn: number, order: number): void {
+/**
+ * Writes what freed pages hold: poison, zeroes, or what they held. To be called before anything else
+ * of a free, because the backend may throw; then nothing has changed.
+ */
+export function wipeFreed(state: BuddyState, pfn: number, pages: number): void {
   const { memory } = state;
-  if (memory === null) return;
-  if (state.pagePoison) poisonPages(memory, pfn, order);
-  if (state.initOnFree) memory.fill(pfn * PAGE_SIZE, PAGE_SIZE * 2 ** order, 0);
+  if (memory === null || (state.map.flags[pfn] & PageFlag.PG_hwpoison) !== 0) return;
+  if (state.pagePoison) poisonPages(memory, pfn, pages);
+  if (state.initOnFree) memory.fill(pfn * PAGE_SIZE, PAGE_SIZE * pages, 0);
 }

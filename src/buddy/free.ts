@@ -9,7 +9,7 @@ import {
 } from '../mm/page-map.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
-import { freePagesPrepare } from './free-prepare.ts';
+import { freePagesPrepare, wipeFreed } from './free-prepare.ts';
 import { FreePageFlag, freeOnePage } from './merge.ts';
 import { freeUnrefPageCommit, pcpMigratetype } from './pcp-free.ts';
 import { pcpAllowedOrder } from './pcp-index.ts';
@@ -84,6 +84,8 @@ export function freeThePage(state: BuddyState, pfn: number, order: number, cpu: 
 export function freePages(state: BuddyState, pfn: number, order: number, cpu: number): void {
   const { map } = state;
   const compound = (map.flags[pfn] & PageFlag.PG_head) !== 0;
+  if (map.refcount[pfn] === 1) wipeFreed(state, pfn, 1 << order);
+  else if (!compound && order > 0) wipeFreed(state, pfn + 1, (1 << order) - 1);
   if (--map.refcount[pfn] === 0) {
     freeThePage(state, pfn, order, cpu);
     return;
@@ -99,6 +101,7 @@ export function freePages(state: BuddyState, pfn: number, order: number, cpu: nu
 export function putPageRefs(state: BuddyState, pfn: number, count: number, cpu: number): void {
   const head = compoundHead(state.map, pfn);
   const order = compoundOrder(state.map, pfn);
+  if (state.map.refcount[head] === count) wipeFreed(state, head, 1 << order);
   state.map.refcount[head] -= count;
   if (state.map.refcount[head] === 0) freeThePage(state, head, order, cpu);
 }

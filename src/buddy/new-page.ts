@@ -1,9 +1,17 @@
+import { listAdd } from '../lib/list.ts';
 import { PAGE_SIZE } from '../lib/units.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { PAGE_FLAGS_MASK, PageFlag, PageMark } from '../mm/page-flags.ts';
-import { type PageMap, setAllocatedOrder, setCompound } from '../mm/page-map.ts';
+import { cachedMigratetype, type PageMap, setAllocatedOrder, setCompound } from '../mm/page-map.ts';
+import { pagesetIndex, pcpListHead } from '../mm/pageset.ts';
+import { VmEvent } from '../mm/vm-items.ts';
+import { countVmEvents } from '../mm/vmstat.ts';
+import type { Zone } from '../mm/zone.ts';
 import { AllocFlag } from './alloc-flags.ts';
 import { badNewPage } from './bad-page.ts';
+import { FreePageFlag, freeOnePage } from './merge.ts';
+import { zoneStatistics } from './numa-events.ts';
+import { orderToPindex, pcpAllowedOrder } from './pcp-index.ts';
 import { checkPoison } from './poison.ts';
 import type { BuddyState } from './state.ts';
 
@@ -48,6 +56,12 @@ export function prepNewPage(
   gfp: number,
   allocFlags: number,
 ): void {
+  state.trace?.functionEntry?.('prep_new_page', {
+    page: pfn,
+    order,
+    gfp_flags: gfp,
+    alloc_flags: allocFlags,
+  });
   const { map } = state;
   map.private[pfn] = 0;
   map.refcount[pfn] = 1;
@@ -59,6 +73,53 @@ export function prepNewPage(
     setAllocatedOrder(map, pfn, order);
   }
   if ((allocFlags & AllocFlag.ALLOC_NO_WATERMARKS) !== 0) map.flags[pfn] |= PageMark.PFMEMALLOC;
+}
+
+/**
+ * `prepNewPage` of a block just taken from a zone. If the backend throws, the block goes back to the
+ * list it came from, and nothing was counted.
+ * @param migratetype type that was wanted
+ */
+export function prepTakenPage(
+  state: BuddyState,
+  preferred: Zone,
+  zone: Zone,
+  pfn: number,
+  order: number,
+  gfp: number,
+  allocFlags: number,
+  migratetype: number,
+  cpu: number,
+): void {
+  try {
+    prepNewPage(state, pfn, order, gfp, allocFlags);
+  } catch (error) {
+    countVmEvents(state.vmstat, cpu, VmEvent.pgalloc_dma + zone.index, -(1 << order));
+    zoneStatistics(state, preferred, zone, cpu, -1);
+    giveBack(state, zone, pfn, order, migratetype, cpu);
+    throw error;
+  }
+}
+
+/** Puts a block back to the head of the per-CPU list or to the free list that it came from. */
+export function giveBack(
+  state: BuddyState,
+  zone: Zone,
+  pfn: number,
+  order: number,
+  migratetype: number,
+  cpu: number,
+): void {
+  const { map, pagesets } = state;
+  const type = cachedMigratetype(map, pfn);
+  map.refcount[pfn] = 0;
+  if (!pcpAllowedOrder(state, order) || type !== migratetype) {
+    freeOnePage(state, pfn, zone.id, order, type, FreePageFlag.FPI_NONE, cpu);
+    return;
+  }
+  const cell = pagesetIndex(pagesets, cpu, zone.id);
+  listAdd(map, pcpListHead(pagesets, cell, orderToPindex(type, order)), pfn);
+  pagesets.count[cell] += 1 << order;
 }
 
 /** Checks poison and zeroes what must be zero. @kernel post_alloc_hook (spec buddy 4.21) */

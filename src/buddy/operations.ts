@@ -8,7 +8,8 @@ import { BuddyError } from './errors.ts';
 import { findSuitableFallback, moveFreepagesBlock } from './fallback.ts';
 import { extfragForOrder, fragmentationIndex, unusableFreeIndex } from './frag-index.ts';
 import { freeThePage } from './free.ts';
-import { freeUnrefPageList } from './free-list-of-pages.ts';
+import { freeUnrefPageList, wipeList } from './free-list-of-pages.ts';
+import { wipeFreed } from './free-prepare.ts';
 import { unreserveHighatomicPageblock } from './high-atomic.ts';
 import { assertInvariants } from './invariants.ts';
 import { isolateFreePage, putbackIsolatedPage } from './isolate-free-page.ts';
@@ -198,6 +199,7 @@ export class BuddyOperations {
   freeUnrefPageList(pfns: ArrayLike<number>, cpu = 0): void {
     checkCpu(this.state, cpu);
     checkUnreferencedList(this.state, pfns);
+    wipeList(this.state, pfns);
     freeUnrefPageList(this.state, pfns, cpu);
     this.verify();
   }
@@ -212,6 +214,7 @@ export class BuddyOperations {
   freeUnrefPage(pfn: number, order: number, cpu = 0): void {
     checkCpu(this.state, cpu);
     checkUnreferenced(this.state, pfn, order);
+    wipeFreed(this.state, pfn, 1 << order);
     freeThePage(this.state, pfn, order, cpu);
     this.verify();
   }

@@ -3,6 +3,7 @@ import { Gfp } from '../mm/gfp.ts';
 import { PageMark } from '../mm/page-flags.ts';
 import { allocPages } from './alloc.ts';
 import { freeThePage, putPageRefs } from './free.ts';
+import { wipeFreed } from './free-prepare.ts';
 import type { BuddyState } from './state.ts';
 
 /** Bytes and order of the block that fragments are cut from. */
@@ -76,7 +77,10 @@ export function pageFragAlloc(
       if (offset < 0) return NIL;
       break;
     }
-    if (refcount[pfn] === 0) freeThePage(state, pfn, blockOrder(cache), cpu);
+    if (refcount[pfn] === 0) {
+      wipeFreed(state, pfn, 1 << blockOrder(cache));
+      freeThePage(state, pfn, blockOrder(cache), cpu);
+    }
     if (!refill(state, cache, gfp, cpu)) return NIL;
     offset = cache.offset - sizeBytes;
   }

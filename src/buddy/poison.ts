@@ -15,9 +15,9 @@ const WINDOW_SECONDS = 5;
 /** Kernel virtual address of physical address 0. */
 const PAGE_OFFSET = 0xffff888000000000n;
 
-/** Fills a freed block with poison. @kernel kernel_poison_pages */
-export function poisonPages(memory: PhysicalMemory, pfn: number, order: number): void {
-  memory.fill(pfn * PAGE_SIZE, PAGE_SIZE * 2 ** order, PAGE_POISON);
+/** Fills freed pages with poison. @kernel kernel_poison_pages */
+export function poisonPages(memory: PhysicalMemory, pfn: number, pages: number): void {
+  memory.fill(pfn * PAGE_SIZE, PAGE_SIZE * pages, PAGE_POISON);
 }
 
 /**

@@ -50,6 +50,7 @@ export function rmqueueBulk(
   allocFlags: number,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('rmqueue_bulk', { zone: zone.id, order, count, migratetype });
   const { vmstat } = state;
   const refused = state.refusedBlocks;
   let removed = 0;

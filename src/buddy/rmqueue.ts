@@ -63,6 +63,12 @@ export function rmqueue(
   migratetype: number,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('rmqueue', {
+    zone: zone.id,
+    order,
+    alloc_flags: allocFlags,
+    migratetype,
+  });
   let pfn = NIL;
   if (pcpAllowedOrder(state, order)) {
     pfn = rmqueuePcplist(state, preferred, zone, order, migratetype, allocFlags, cpu);

@@ -4,7 +4,7 @@ import type { Zone } from '../mm/zone.ts';
 import { type AllocContext, nextZoneref } from './alloc-context.ts';
 import { AllocFlag, severalNodesOnline } from './alloc-flags.ts';
 import { reserveHighatomicPageblock } from './high-atomic.ts';
-import { prepNewPage } from './new-page.ts';
+import { prepNewPage, prepTakenPage } from './new-page.ts';
 import { nodeDirtyOk } from './node-dirty.ts';
 import { rmqueue } from './rmqueue.ts';
 import type { BuddyState } from './state.ts';
@@ -30,6 +30,11 @@ export function getPageFromFreelist(
   ac: AllocContext,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('get_page_from_freelist', {
+    gfp_mask: gfp,
+    order,
+    alloc_flags: allocFlags,
+  });
   const { zonelist, preferredZoneref } = ac;
   if (preferredZoneref >= zonelist.length) return NIL;
   const preferred = zonelist[preferredZoneref];
@@ -55,7 +60,8 @@ export function getPageFromFreelist(
     if (!skip && mayUseZone(state, gfp, order, flags, ac, zone, cpu)) {
       const pfn = rmqueue(state, preferred, zone, order, flags, ac.migratetype, cpu);
       if (pfn !== NIL) {
-        prepNewPage(state, pfn, order, gfp, flags);
+        if (state.memory === null) prepNewPage(state, pfn, order, gfp, flags);
+        else prepTakenPage(state, preferred, zone, pfn, order, gfp, flags, ac.migratetype, cpu);
         if ((flags & AllocFlag.ALLOC_HIGHATOMIC) !== 0) {
           reserveHighatomicPageblock(state, zone, pfn);
         }
