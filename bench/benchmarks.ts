@@ -1,6 +1,7 @@
 import { bootBenchmark } from './boot.bench.ts';
 import { dmesgBenchmark } from './dmesg.bench.ts';
 import { memblockBenchmark } from './memblock.bench.ts';
+import { objectsBenchmark } from './objects.bench.ts';
 import { slabBenchmark } from './slab.bench.ts';
 import type { Benchmark } from './types.ts';
 
@@ -9,5 +10,6 @@ export const benchmarks: readonly Benchmark[] = [
   bootBenchmark,
   dmesgBenchmark,
   memblockBenchmark,
+  objectsBenchmark,
   slabBenchmark,
 ];

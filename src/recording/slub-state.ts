@@ -179,15 +179,15 @@ function recordOfSlab(state: SlubState, cache: CacheState, slab: number): SlabRe
 
 function recordOfCpu(state: SlubState, cache: CacheState, cpu: number): CpuRecord {
   const { slabs } = state;
-  const slab = cache.cpuSlab[cpu];
+  const slab = cache.cpus[cpu].slab;
   const partial: PartialRecord[] = [];
-  for (let at = cache.cpuChain[cpu]; at >= 0; at = slabs.next[at]) {
+  for (let at = cache.cpus[cpu].chain; at >= 0; at = slabs.next[at]) {
     partial.push({ ...recordOfSlab(state, cache, at), slabs: slabs.slabs[at] });
   }
   return {
     cpu,
     slab: slab < 0 ? null : recordOfSlab(state, cache, slab),
-    freelist: slab < 0 ? [] : chainOf(state, slab, cache.cpuFreelist[cpu]),
+    freelist: slab < 0 ? [] : chainOf(state, slab, cache.cpus[cpu].freelist),
     partial,
   };
 }
@@ -210,7 +210,7 @@ export function recordOfSlubCache(state: SlubState, cache: CacheState): CacheRec
   const nodes = [...cache.hasNode.keys()].filter((node) => cache.hasNode[node] === 1);
   return {
     name: cache.name,
-    cpus: [...cache.cpuSlab.keys()].map((cpu) => recordOfCpu(state, cache, cpu)),
+    cpus: [...cache.cpus.keys()].map((cpu) => recordOfCpu(state, cache, cpu)),
     nodes: nodes.map((node) => recordOfNode(state, cache, node)),
   };
 }
