@@ -16,7 +16,7 @@ import { checkInvariants } from './invariants.ts';
 import { startIsolatePageRange, undoIsolatePageRange } from './isolation.ts';
 import { locate, type PageLocation } from './locate.ts';
 import { allocPagesBulkPolicy, allocPagesPolicy, type Mempolicy } from './mempolicy.ts';
-import { checkCpu, checkFree, checkPage, checkReferenced } from './misuse.ts';
+import { checkCpu, checkFree, checkPage, checkPut, checkReferenced } from './misuse.ts';
 import {
   type PageFragCache,
   pageFragAlloc,
@@ -107,7 +107,7 @@ export class BuddyAllocator extends BuddyEntryPoints {
    */
   pageFragFree(addr: number, cpu = 0): void {
     checkCpu(this.state, cpu);
-    checkReferenced(this.state, addrToPfn(addr));
+    checkPut(this.state, addrToPfn(addr));
     pageFragFree(this.state, addr, cpu);
     this.verify();
   }

@@ -19,7 +19,7 @@ import { allocPagesExact, getOrder, splitPage } from './exact.ts';
 import { freePages, putPageRefs } from './free.ts';
 import { putPagesList, releasePages } from './free-list-of-pages.ts';
 import { BuddyHotPath } from './hot-path.ts';
-import { checkCpu, checkFree, checkOrder, checkPage, checkReferenced } from './misuse.ts';
+import { checkCpu, checkFree, checkOrder, checkPage, checkPut, checkReferenced } from './misuse.ts';
 import { rememberSlot } from './request-slot.ts';
 
 /** Migratetype bits of a mask. */
@@ -185,7 +185,7 @@ export class BuddyEntryPoints extends BuddyHotPath {
    */
   putPage(pfn: number, cpu = 0): void {
     checkCpu(this.state, cpu);
-    checkReferenced(this.state, pfn);
+    checkPut(this.state, pfn);
     putPageRefs(this.state, pfn, 1, cpu);
     this.verify();
   }
@@ -198,7 +198,7 @@ export class BuddyEntryPoints extends BuddyHotPath {
    */
   releasePages(pfns: ArrayLike<number>, cpu = 0): void {
     checkCpu(this.state, cpu);
-    for (let i = 0; i < pfns.length; i++) checkReferenced(this.state, pfns[i]);
+    for (let i = 0; i < pfns.length; i++) checkPut(this.state, pfns[i]);
     releasePages(this.state, pfns, cpu);
     this.verify();
   }
@@ -211,7 +211,7 @@ export class BuddyEntryPoints extends BuddyHotPath {
    */
   putPagesList(pfns: ArrayLike<number>, cpu = 0): void {
     checkCpu(this.state, cpu);
-    for (let i = 0; i < pfns.length; i++) checkReferenced(this.state, pfns[i]);
+    for (let i = 0; i < pfns.length; i++) checkPut(this.state, pfns[i]);
     putPagesList(this.state, pfns, cpu);
     this.verify();
   }

@@ -59,26 +59,36 @@ function checkFreeSlowly(map: PageMap, pfn: number, order: number): void {
   const remembered = handedOut >= 0 || isCompound(map, pfn);
   const right = remembered ? handedOut === order : isPlainBlock(map, pfn, order);
   if (!right) throw wrongOrder(map, pfn, order, handedOut);
-  if ((map.flags[pfn] & ON_USER_LIST) === 0) return;
-  throw new BuddyError('PAGE_ON_LIST', `page frame ${hex(pfn)} is still on a list of its user`, {
-    pfn,
-    order,
-    flags: map.flags[pfn],
-  });
+  if ((map.flags[pfn] & ON_USER_LIST) !== 0) throw onUserList(map, pfn);
+}
+
+function onUserList(map: PageMap, pfn: number): BuddyError {
+  const message = `page frame ${hex(pfn)} is still on a list of its user`;
+  return new BuddyError('PAGE_ON_LIST', message, { pfn, flags: map.flags[pfn] });
+}
+
+/**
+ * Checks that a page has a holder.
+ * @throws BuddyError `FOREIGN_PAGE`, `DOUBLE_FREE`
+ */
+export function checkReferenced(state: BuddyState, pfn: number): void {
+  const { map } = state;
+  checkPage(map, pfn);
+  if (!(map.refcount[compoundHead(map, pfn)] > 0)) throw notAllocated(map, pfn, 0);
 }
 
 /**
  * Checks that a page has a holder, and that dropping its last reference would free it whole.
  * @throws BuddyError `FOREIGN_PAGE`, `DOUBLE_FREE`, `WRONG_ORDER`, `PAGE_ON_LIST`
  */
-export function checkReferenced(state: BuddyState, pfn: number): void {
+export function checkPut(state: BuddyState, pfn: number): void {
+  checkReferenced(state, pfn);
   const { map } = state;
-  checkPage(map, pfn);
   const head = compoundHead(map, pfn);
-  if (!(map.refcount[head] > 0)) throw notAllocated(map, pfn, 0);
-  if (!isCompound(map, head) && allocatedOrder(map, head) > 0 && map.refcount[head] === 1) {
-    throw wrongOrder(map, head, 0, allocatedOrder(map, head));
-  }
+  if (map.refcount[head] > 1) return;
+  const order = allocatedOrder(map, head);
+  if (!isCompound(map, head) && order > 0) throw wrongOrder(map, head, 0, order);
+  if ((map.flags[head] & ON_USER_LIST) !== 0) throw onUserList(map, head);
 }
 
 /** Whether pages that were never handed out (boot memory) can be given back as one block. */
@@ -160,10 +170,7 @@ function unreferencedError(map: PageMap, pfn: number, order: number): BuddyError
     const message = `page frame ${hex(pfn)} still has references`;
     return new BuddyError('BAD_STATE', message, { pfn, refcount: map.refcount[pfn] });
   }
-  if ((map.flags[pfn] & ON_USER_LIST) !== 0) {
-    const message = `page frame ${hex(pfn)} is still on a list of its user`;
-    return new BuddyError('PAGE_ON_LIST', message, { pfn, flags: map.flags[pfn] });
-  }
+  if ((map.flags[pfn] & ON_USER_LIST) !== 0) return onUserList(map, pfn);
   const handedOut = allocatedOrder(map, pfn);
   if (handedOut === order) return null;
   if (handedOut >= 0 || isCompound(map, pfn)) return wrongOrder(map, pfn, order, handedOut);
