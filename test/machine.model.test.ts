@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { memoryRanges, reservedRanges } from '../src/boot/memblock-ranges.ts';
 import type { BootRegion, MemblockBootOptions } from '../src/boot/types.ts';
-import { bootFromMemblock, type Machine } from '../src/machine.ts';
+import { InvariantError, PageframeError } from '../src/lib/errors.ts';
+import { boot, bootFromMemblock, type Machine } from '../src/machine.ts';
 import {
   checkBootInvariants,
   checkInvariants,
@@ -172,6 +173,55 @@ test('whatever the regions, a deferred boot frees the same pages', () => {
     }),
     { numRuns: 15 },
   );
+});
+
+/** Maps as firmware might give them: any order, overlaps, odd borders, a few GiB at most. */
+const entry = fc.record({
+  addr: fc.oneof(
+    fc.bigInt(0n, 0x1_8000_0000n),
+    fc.constantFrom(0n, 0x100000n, 0x1000000n, 1n << 32n),
+  ),
+  size: fc.oneof(fc.bigInt(0n, 0x10_0000n), fc.bigInt(0n, 0x6000_0000n)),
+  type: fc.constantFrom(1, 1, 1, 1, 2, 3, 4, 12, 128),
+});
+const word = fc.constantFrom(
+  'mem=200M',
+  'memmap=16M$64M',
+  'memmap=4K#0x5000',
+  'kernelcore=30%',
+  'movablecore=64M',
+  'movable_node',
+  'numa=fake=3',
+  'numa=fake=128M',
+  'swiotlb=noforce',
+  'alloc_mptable',
+);
+
+test('whatever firmware says, a machine boots by the rules or an error says why', () => {
+  let booted = 0;
+  fc.assert(
+    fc.property(
+      fc.array(entry, { minLength: 2, maxLength: 12 }),
+      fc.array(word, { maxLength: 3 }),
+      fc.integer({ min: 1, max: 9 }),
+      (e820, words, cpus) => {
+        let machine: Machine;
+        try {
+          machine = boot({ e820, cmdline: words.join(' '), cpus });
+        } catch (error) {
+          expect(error).toBeInstanceOf(PageframeError);
+          expect(error).not.toBeInstanceOf(InvariantError);
+          return;
+        }
+        booted++;
+        expect(checkInvariants(machine.model)).toEqual([]);
+        const found = checkBootInvariants(machine.model, bootMemory(machine));
+        expect(found.slice(0, 3)).toEqual([]);
+      },
+    ),
+    { numRuns: 25 },
+  );
+  expect(booted).toBeGreaterThan(5);
 });
 
 describe('the checker finds', () => {
