@@ -58,12 +58,25 @@ export interface KmemSlabTrace {
   kmemCacheFree(address: number, name: string): void;
 }
 
+/** Arguments of a call by the kernel's names of the parameters. */
+export type CallArguments = Readonly<Record<string, number | string | boolean>>;
+
+/**
+ * Entries of the functions that a debugger's backtrace of the kernel shows, for walking through a
+ * call. Functions do not say when they return: a sink that wants to know how calls nest looks at its
+ * own stack, as `CallPath` does.
+ */
+export interface FunctionTrace {
+  /** A function is entered; `name` is the kernel's. @kernel function tracer of ftrace */
+  functionEntry(name: string, args: CallArguments): void;
+}
+
 /**
  * Where a machine's tracepoints go. All methods are optional; with no sink attached a tracepoint
  * costs one comparison with null. Each family of tracepoints is an interface of its own.
  */
 export type TraceSink = Partial<
-  KmemPageTrace & KmemSlabTrace & VmscanTrace & CompactionTrace & OomTrace
+  KmemPageTrace & KmemSlabTrace & VmscanTrace & CompactionTrace & OomTrace & FunctionTrace
 >;
 
 /** Where the kernel's log lines go, one line per call, without time stamp and level. */

@@ -28,6 +28,11 @@ export function balancePgdat(
   highestZoneidx: number,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('balance_pgdat', {
+    pgdat: node,
+    order,
+    highest_zoneidx: highestZoneidx,
+  });
   const { model } = state;
   const zones = managedZones(state, node, highestZoneidx);
   const boosts = zones.map((zone) => zone.watermarkBoost);
@@ -135,6 +140,11 @@ function kswapdShrinkNode(
   sc: ScanControl,
   cpu: number,
 ): boolean {
+  state.trace?.functionEntry?.('kswapd_shrink_node', {
+    pgdat: node,
+    order: sc.order,
+    priority: sc.priority,
+  });
   sc.nrToReclaim = 0;
   for (const zone of managedZones(state, node, sc.reclaimIdx)) {
     sc.nrToReclaim += Math.max(wmarkPages(zone, WatermarkIndex.WMARK_HIGH), SWAP_CLUSTER_MAX);

@@ -41,6 +41,7 @@ export function tryToFreePages(
   nodemask: Uint8Array | null,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('try_to_free_pages', { order, gfp_mask: gfp, cpu });
   const sc = new ScanControl();
   sc.gfpMask = currentGfpContext(state, gfp);
   sc.reclaimIdx = gfpZone(gfp);
@@ -77,6 +78,10 @@ export function doTryToFreePages(
   sc: ScanControl,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('do_try_to_free_pages', {
+    nr_to_reclaim: sc.nrToReclaim,
+    priority: sc.priority,
+  });
   const startPriority = sc.priority;
   state.reclaimState.reclaimedSlab = 0;
   for (;;) {
@@ -121,6 +126,7 @@ function shrinkZones(
   sc: ScanControl,
   cpu: number,
 ): void {
+  state.trace?.functionEntry?.('shrink_zones', { order: sc.order, priority: sc.priority });
   const { gfpMask, reclaimIdx } = sc;
   if (state.host.bufferHeadsOverLimit()) {
     sc.gfpMask |= Gfp.__GFP_HIGHMEM;

@@ -22,6 +22,12 @@ export function wakeupKswapd(
   order: number,
   highestZoneidx: number,
 ): void {
+  state.trace?.functionEntry?.('wakeup_kswapd', {
+    zone: zoneId,
+    gfp_flags: gfp,
+    order,
+    highest_zoneidx: highestZoneidx,
+  });
   const { model, kswapd } = state;
   const zone = model.zones[zoneId];
   if (!isManaged(zone)) return;

@@ -55,6 +55,7 @@ export function runKswapd(
   node: number,
   maxRounds: number = Number.POSITIVE_INFINITY,
 ): KswapdState {
+  state.trace?.functionEntry?.('kswapd', { pgdat: node });
   const thread = state.kswapd[node];
   if (thread.active) return 'running';
   let rounds = 0;
@@ -180,6 +181,7 @@ function prepareKswapdSleep(
   order: number,
   highestZoneidx: number,
 ): boolean {
+  state.trace?.functionEntry?.('prepare_kswapd_sleep', { pgdat: node.id, reclaim_order: order });
   wakePfmemallocWaiters(state, node.id);
   if (node.kswapdFailures >= MAX_RECLAIM_RETRIES) return true;
   if (!pgdatBalanced(state, node.id, order, highestZoneidx)) return false;

@@ -23,6 +23,7 @@ export function shrinkLruvec(
   sc: ScanControl,
   cpu: number,
 ): void {
+  state.trace?.functionEntry?.('shrink_lruvec', { pgdat: node, nr_to_reclaim: sc.nrToReclaim });
   const { swap, task } = state;
   const nr = new Float64Array(EVICTABLE_LRU_LISTS);
   getScanCount(state, node, sc, nr);

@@ -23,6 +23,11 @@ import { reclaimThrottle } from './throttle.ts';
  * @kernel shrink_node (spec reclaim 4.17)
  */
 export function shrinkNode(state: ReclaimState, node: number, sc: ScanControl, cpu: number): void {
+  state.trace?.functionEntry?.('shrink_node', {
+    pgdat: node,
+    order: sc.order,
+    priority: sc.priority,
+  });
   const { lruvecFlags, model, task } = state;
   let reclaimable = false;
   let gain = 0;

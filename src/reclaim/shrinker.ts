@@ -105,6 +105,7 @@ export function doShrinkSlab(
   shrinker: Shrinker,
   priority: number,
 ): number {
+  state.trace?.functionEntry?.('do_shrink_slab', { shrinker: shrinker.name, priority });
   const { batch, nrDeferred, seeks } = shrinker;
   const cell = shrinker.numaAware ? sc.nid : 0;
   const freeable = shrinker.countObjects(sc);

@@ -30,6 +30,7 @@ export class SlabCache extends CacheState implements KmemCache {
     this.state.calls?.enter('kmem_cache_alloc');
     this.state.calls?.enter('__kmem_cache_alloc_lru');
     this.state.calls?.enter('slab_alloc');
+    this.state.trace?.functionEntry?.('kmem_cache_alloc', { cachep: this.name, flags: gfp, cpu });
     return this.allocTraced(gfp, NIL, cpu);
   }
 

@@ -27,6 +27,7 @@ export function freeBlock(
 ): number {
   const { state, slabs } = cache;
   state.calls?.enter('free_block');
+  state.trace?.functionEntry?.('free_block', { cachep: cache.name, nr_objects: count, node });
   if (!state.contentless) writeIndexes(cache, objects, start, count);
   const n = cacheNodeOf(cache, node);
   n.freeObjects += count;
@@ -114,6 +115,7 @@ export function slabDestroy(cache: CacheState, pfn: number, cpu: number): void {
   const { state, slabs } = cache;
   const slot = state.map.private[pfn];
   state.calls?.enter('slab_destroy');
+  state.trace?.functionEntry?.('slab_destroy', { cachep: cache.name, slab: pfn });
   if (state.debug) debugBeforeDestroy(cache, slot);
   const index = isOffSlab(cache) ? slabs.freelist[slot] : NIL;
   if ((cache.flags & SlabFlag.SLAB_TYPESAFE_BY_RCU) !== 0) {

@@ -40,6 +40,11 @@ export function gfpExactNode(gfp: number, numa: boolean): number {
  */
 export function cacheGrowBegin(cache: CacheState, gfp: number, node: number, cpu: number): number {
   const { state, slabs } = cache;
+  state.trace?.functionEntry?.('cache_grow_begin', {
+    cachep: cache.name,
+    flags: gfp,
+    nodeid: node,
+  });
   state.calls?.enter('cache_grow_begin');
   const flags = fixSlabGfp(gfp, state.log);
   warnZeroedConstructor(cache, flags);

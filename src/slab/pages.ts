@@ -17,6 +17,7 @@ import type { SlabState } from './state.ts';
  */
 export function kmemGetpages(cache: CacheState, gfp: number, node: number, cpu: number): number {
   const { state, gfporder } = cache;
+  state.trace?.functionEntry?.('kmem_getpages', { cachep: cache.name, flags: gfp, nodeid: node });
   state.calls?.enter('kmem_getpages');
   state.calls?.enter('__alloc_pages_node');
   const pfn = state.source.allocPages((gfp | cache.allocflags) >>> 0, gfporder, node, cpu);

@@ -16,6 +16,11 @@ import { SLOT_SHIFT } from './slab-table.ts';
 export function cpuCacheAlloc(cache: CacheState, gfp: number, cpu: number): number {
   const { state } = cache;
   const ac = cache.cpuCache[cpu];
+  state.trace?.functionEntry?.('____cache_alloc', {
+    cachep: cache.name,
+    flags: gfp,
+    avail: ac.avail,
+  });
   state.calls?.enter('____cache_alloc');
   state.calls?.enter('cpu_cache_get');
   if (ac.avail > 0) {
@@ -36,6 +41,7 @@ export function cpuCacheAlloc(cache: CacheState, gfp: number, cpu: number): numb
  */
 function cacheAllocRefill(cache: CacheState, ac: ArrayCache, gfp: number, cpu: number): number {
   const { state } = cache;
+  state.trace?.functionEntry?.('cache_alloc_refill', { cachep: cache.name, flags: gfp });
   state.calls?.enter('cache_alloc_refill');
   state.calls?.enter('cpu_cache_get');
   const node = state.cpuNode[cpu];

@@ -118,6 +118,7 @@ export class AllocPagesSlowpath {
    * @returns first page frame of a prepared block, -1 for none
    */
   allocPagesSlowpath(gfp: number, order: number, request: SlowPathRequest, cpu: number): number {
+    this.ctx.trace?.functionEntry?.('__alloc_pages_slowpath', { gfp_mask: gfp, order });
     const call = new SlowCall(gfp, order, request, cpu);
     if (call.has(Gfp.__GFP_ATOMIC) && call.canDirectReclaim) {
       this.reports.warnOnce('__GFP_ATOMIC with __GFP_DIRECT_RECLAIM');
@@ -233,6 +234,7 @@ export class AllocPagesSlowpath {
 
   /** Direct reclaim, then an attempt; once more after letting reserves and CPU lists go. (spec 4.6) */
   private directReclaim(call: SlowCall): number {
+    this.enter('__alloc_pages_direct_reclaim', call);
     const { request, order, gfp, cpu } = call;
     call.progress = this.withMemalloc(() =>
       this.reclaim.tryToFreePages(request.zonelist, order, gfp, request.nodemask, cpu),
@@ -247,6 +249,7 @@ export class AllocPagesSlowpath {
 
   /** Direct compaction, then an attempt. @kernel __alloc_pages_direct_compact (spec 4.7) */
   private directCompact(call: SlowCall, priority: number): number {
+    this.enter('__alloc_pages_direct_compact', call, priority);
     if (call.order === 0) return NIL;
     const { ctx } = this;
     const { vmstat } = ctx.model;
@@ -274,6 +277,7 @@ export class AllocPagesSlowpath {
 
   /** OOM: a last look, then a victim. (spec 4.10) */
   private mayOom(call: SlowCall): number {
+    this.enter('__alloc_pages_may_oom', call);
     let page = this.lastLook(call);
     if (page < 0 && this.killerMayRun(call)) page = this.killOrHelp(call);
     if (page >= 0) return page;
@@ -367,6 +371,12 @@ export class AllocPagesSlowpath {
       }
       lastNode = zone.node;
     }
+  }
+
+  /** Tells who follows the calls. */
+  private enter(name: string, { gfp, order, allocFlags }: SlowCall, prio = NIL): void {
+    const args = { gfp_mask: gfp, order, alloc_flags: allocFlags };
+    this.ctx.trace?.functionEntry?.(name, prio < 0 ? args : { ...args, prio });
   }
 
   /** Reclaim and compaction run with PF_MEMALLOC: what they allocate ignores watermarks. */

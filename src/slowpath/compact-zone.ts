@@ -45,6 +45,7 @@ export function compactZone(
   cc: CompactControl,
   capture: CaptureControl | null,
 ): number {
+  ctx.trace?.functionEntry?.('compact_zone', { zone: cc.zone.id, order: cc.order, mode: cc.mode });
   cc.totalMigrateScanned = 0;
   cc.totalFreeScanned = 0;
   cc.nrFreepages = 0;
@@ -180,6 +181,10 @@ function drainBehind(ctx: CompactionContext, cc: CompactControl, lastMigrated: n
  * @kernel isolate_migratepages (spec slowpath-compaction 4.17)
  */
 function isolateMigratepages(ctx: CompactionContext, cc: CompactControl): number {
+  ctx.trace?.functionEntry?.('isolate_migratepages', {
+    migrate_pfn: cc.migratePfn,
+    free_pfn: cc.freePfn,
+  });
   const { model } = ctx;
   const { map } = model;
   const mode =

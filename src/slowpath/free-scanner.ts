@@ -15,6 +15,10 @@ import { isSkipped, updatePageblockSkip } from './skip-hints.ts';
  * @kernel isolate_freepages (spec slowpath-compaction 4.21)
  */
 export function isolateFreepages(ctx: CompactionContext, cc: CompactControl): void {
+  ctx.trace?.functionEntry?.('isolate_freepages', {
+    free_pfn: cc.freePfn,
+    migrate_pfn: cc.migratePfn,
+  });
   fastIsolateFreepages(ctx, cc);
   if (cc.nrFreepages === 0) scanForFreepages(ctx, cc);
   splitMapPages(ctx, cc);

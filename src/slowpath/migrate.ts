@@ -78,6 +78,7 @@ class Migration {
  * @kernel migrate_pages (spec slowpath-compaction 4.19)
  */
 export function migratePages(ctx: CompactionContext, cc: CompactControl): number {
+  ctx.trace?.functionEntry?.('migrate_pages', { pages: cc.migratepages.length, mode: cc.mode });
   ctx.trace?.mmMigratePagesStart?.(cc.mode);
   const { vmstat } = ctx.model;
   const work = new Migration(cc.migratepages.toReversed());

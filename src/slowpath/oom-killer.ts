@@ -64,6 +64,10 @@ export class OomKiller {
    * @throws KernelPanicError `KERNEL_PANIC` when nobody can be killed, or a tunable says so
    */
   outOfMemory(request: OomRequest): boolean {
+    this.output.trace?.functionEntry?.('out_of_memory', {
+      gfp_mask: request.gfp,
+      order: request.order,
+    });
     const { host, tunables } = this;
     const byHand = request.order === -1;
     if (!tunables.enabled) return false;
@@ -166,6 +170,10 @@ export class OomKiller {
     shortage: Shortage,
     message: string,
   ): void {
+    this.output.trace?.functionEntry?.('oom_kill_process', {
+      victim: victim.comm,
+      pid: victim.pid,
+    });
     if (taskWillFreeMem(victim, this.host.tasks)) {
       this.markVictim(victim);
       this.reaper.queue(victim);

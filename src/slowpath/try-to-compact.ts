@@ -30,6 +30,12 @@ export function tryToCompactPages(
   priority: number,
   cpu: number,
 ): DirectCompaction {
+  ctx.trace?.functionEntry?.('try_to_compact_pages', {
+    gfp_mask: gfp,
+    order,
+    alloc_flags: allocFlags,
+    prio: priority,
+  });
   const outcome: DirectCompaction = { result: CompactResult.COMPACT_SKIPPED, captured: -1 };
   if (!ctx.compaction || (gfp & Gfp.__GFP_IO) === 0) return outcome;
   const { task } = ctx;

@@ -152,6 +152,7 @@ export function newSlab(
   node: number,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('new_slab', { s: cache.name, flags: gfp, node });
   const { source } = state;
   const fixed = fixSlabGfp(gfp, state.log);
   if (fixed !== gfp && state.stackDump !== null)
@@ -216,6 +217,7 @@ export function freeSlab(state: SlubState, cache: CacheState, slab: number, cpu:
 
 /** Ends a slab: out of the counts, pages back. @kernel discard_slab (spec slub 4.20) */
 export function discardSlab(state: SlubState, cache: CacheState, slab: number, cpu: number): void {
+  state.trace?.functionEntry?.('discard_slab', { s: cache.name, slab: state.slabs.pfn[slab] });
   decSlabsNode(state, cache, slab);
   freeSlab(state, cache, slab, cpu);
 }
