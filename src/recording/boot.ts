@@ -219,11 +219,14 @@ function checkBooted(boot: BootRecording, { model }: Machine, cmdline: string): 
   return { call: 'booted', line, difference };
 }
 
-/** The part of a state that managed pages and CPUs decide. */
+/** The part of a state that managed pages and CPUs decide, and what boot does not change any more. */
 function tunedPart(state: KernelState): unknown {
   const zonePart = (zone: ZoneRecord) => ({
     node: zone.node,
     name: zone.name,
+    startPfn: zone.startPfn,
+    spanned: zone.spanned,
+    present: zone.present,
     managed: zone.managed,
     watermark: zone.watermark,
     lowmemReserve: zone.lowmemReserve,
@@ -241,7 +244,7 @@ function tunedPart(state: KernelState): unknown {
     minFreeKbytes: state.minFreeKbytes,
     watermarkScaleFactor: state.watermarkScaleFactor,
     watermarkBoostFactor: state.watermarkBoostFactor,
-    nodes: state.nodes.map(({ node, totalreserve }) => ({ node, totalreserve })),
+    nodes: state.nodes.map(({ kswapdOrder: _, ...node }) => node),
     zones: state.zones.map(zonePart),
   };
 }
