@@ -31,10 +31,20 @@ export function popCpuFreelist(
   const { links } = state.slabs;
   const cell = c.links + index;
   const next = links[cell];
-  if (state.contentMode !== ContentMode.NONE) checkStoredNext(state, cache, c.slab, index, next);
+  const address = c.base + index * cache.size;
+  if (state.contentMode !== ContentMode.NONE) {
+    const { memory } = state;
+    const field = address + cache.offset;
+    const low = next === FREELIST_END ? 0 : c.virtLow + next * cache.size;
+    const high = next === FREELIST_END ? 0 : c.virtHigh;
+    // What is not as expected is hardened, or corrupt.
+    if (memory.readU32(field) !== low || memory.readU32(field + 4) !== high) {
+      checkStoredNext(state, cache, c.slab, index, next);
+    }
+  }
   links[cell] = LINK_ALLOCATED;
   c.freelist = next;
-  return c.base + index * cache.size;
+  return address;
 }
 
 /**
@@ -238,6 +248,7 @@ export function allocSlow(
   origSize: number,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('___slab_alloc', { s: cache.name, gfpflags: gfp, node, cpu });
   checkCall(state, cache, node);
   const c = cpuOf(cache, cpu);
   countStat(cache.stats, cpu, Stat.alloc_slowpath);

@@ -65,6 +65,10 @@ export class CpuState {
   span = 0;
   /** Where the CPU slab's objects begin in the table's `links`. */
   links = 0;
+  /** Low half of the virtual address of the CPU slab. */
+  virtLow = 0;
+  /** High half of it. */
+  virtHigh = 0;
 }
 
 /**

@@ -15,6 +15,8 @@ export function setCpuSlab(state: SlubState, cache: CacheState, c: CpuState, sla
   c.base = slabs.pfn[slab] * PAGE_SIZE;
   c.span = slabs.objects[slab] * cache.size;
   c.links = slabs.linkBase[slab];
+  c.virtLow = slabs.virtLow[slab];
+  c.virtHigh = slabs.virtHigh[slab];
 }
 
 /** Leaves the CPU without a CPU slab. */

@@ -107,6 +107,11 @@ export function freeSlow(
   count: number,
   cpu: number,
 ): void {
+  state.trace?.functionEntry?.('__slab_free', {
+    s: cache.name,
+    slab: state.slabs.pfn[slab],
+    cnt: count,
+  });
   const { slabs } = state;
   const { stats } = cache;
   const prior = slabs.freelist[slab];
@@ -252,12 +257,17 @@ export function giveToCpuSlab(
   if (links[cell] !== LINK_ALLOCATED) {
     refuse('DOUBLE_FREE', 'the object is free already', cache, address);
   }
-  if (state.contentMode === ContentMode.NONE) {
-    links[cell] = c.freelist;
-  } else {
-    if (cache.zeroOnFree) clearOnFree(state, cache, address);
-    setNext(state, cache, c.slab, index, c.freelist);
+  const next = c.freelist;
+  if (state.contentMode === ContentMode.PLAIN && !cache.zeroOnFree) {
+    const { memory } = state;
+    const field = address + cache.offset;
+    memory.writeU32(field, next === FREELIST_END ? 0 : c.virtLow + next * cache.size);
+    memory.writeU32(field + 4, next === FREELIST_END ? 0 : c.virtHigh);
+  } else if (state.contentMode !== ContentMode.NONE) {
+    clearOnFree(state, cache, address);
+    setNext(state, cache, c.slab, index, next);
   }
+  links[cell] = next;
   c.freelist = index;
   if (cache.stats !== null) countStat(cache.stats, cpu, Stat.free_fastpath);
   return true;

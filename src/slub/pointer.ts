@@ -174,9 +174,6 @@ export function checkStoredNext(
   const field = objectAddress(state, cache, slab, index) + cache.offset;
   const low = linkLow(state, cache, slab, next);
   const high = linkHigh(state, slab, next);
-  if (state.contentMode === ContentMode.PLAIN) {
-    if (state.memory.readU32(field) === low && state.memory.readU32(field + 4) === high) return;
-  }
   const address = loadPointer(state, cache, field);
   if (state.pointerLow === low && state.pointerHigh === high) return;
   throw new KmemError('FREELIST_CORRUPT', 'the pointer to the next free object was overwritten', {
