@@ -134,19 +134,24 @@ export class Kcompactd {
     });
   }
 
+  /** The thread's loop, from waking up to the next sleep. */
   private work(nodeId: number, cpu: number): boolean {
     const state = this.nodes[nodeId];
-    state.timeoutMs = this.period();
     let worked = false;
-    if (state.maxOrder > 0 && !state.proactiveTrigger) {
-      while (state.maxOrder > 0 && !state.proactiveTrigger) this.doWork(nodeId, cpu);
-      worked = true;
-      if (!state.proactiveTrigger) return worked;
-    }
-    const wanted = shouldProactiveCompactNode(this.ctx, nodeId);
-    if (wanted) this.proactiveRun(nodeId, cpu);
-    state.proactiveTrigger = false;
-    return worked || wanted;
+    do {
+      state.timeoutMs = this.period();
+      if (state.maxOrder > 0 && !state.proactiveTrigger) {
+        this.doWork(nodeId, cpu);
+        worked = true;
+        continue;
+      }
+      if (shouldProactiveCompactNode(this.ctx, nodeId)) {
+        this.proactiveRun(nodeId, cpu);
+        worked = true;
+      }
+      state.proactiveTrigger = false;
+    } while (state.maxOrder > 0 || state.proactiveTrigger);
+    return worked;
   }
 
   private period(): number {
@@ -166,6 +171,7 @@ export class Kcompactd {
 
   /** @kernel kcompactd_do_work */
   private doWork(nodeId: number, cpu: number): void {
+    this.ctx.trace?.functionEntry?.('kcompactd_do_work', { pgdat: nodeId });
     const { ctx } = this;
     const { trace } = ctx;
     const { vmstat } = ctx.model;

@@ -95,7 +95,8 @@ export class SlowPathState {
   }
 }
 
-function completeConfig(
+/** Fills the gaps of a configuration with defaults. */
+export function completeConfig(
   { map }: MemoryModel,
   config: Partial<SlowPathConfig> = {},
 ): SlowPathConfig {
