@@ -2,6 +2,7 @@ import { bootBenchmark } from './boot.bench.ts';
 import { dmesgBenchmark } from './dmesg.bench.ts';
 import { memblockBenchmark } from './memblock.bench.ts';
 import { objectsBenchmark } from './objects.bench.ts';
+import { reclaimBenchmark } from './reclaim.bench.ts';
 import { slabBenchmark } from './slab.bench.ts';
 import type { Benchmark } from './types.ts';
 
@@ -12,4 +13,5 @@ export const benchmarks: readonly Benchmark[] = [
   memblockBenchmark,
   objectsBenchmark,
   slabBenchmark,
+  reclaimBenchmark,
 ];

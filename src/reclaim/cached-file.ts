@@ -1,8 +1,11 @@
+import { ilog2 } from '../lib/bits.ts';
 import { checkInteger } from '../lib/errors.ts';
 import { NIL } from '../lib/units.ts';
 import { NodeStatItem } from '../mm/vm-items.ts';
 import { modNodeState, type Vmstat } from '../mm/vmstat.ts';
 
+/** log2 of the positions in one piece of an index. */
+const CHUNK_SHIFT = 12;
 /** Positions in one piece of an index. */
 const CHUNK_SLOTS = 4096;
 
@@ -69,6 +72,8 @@ export class CachedFile {
   /** Pages in the cache. @kernel address_space.nrpages */
   nrPages = 0;
   readonly #watcher: LeafWatcher;
+  /** log2 of the positions per leaf. */
+  readonly #leafShift: number;
   readonly #chunks: (Chunk | undefined)[] = [];
 
   constructor(id: number, watcher: LeafWatcher, options: CachedFileOptions) {
@@ -79,17 +84,18 @@ export class CachedFile {
     this.swapBacked = options.swapBacked ?? false;
     this.unevictable = options.unevictable ?? false;
     this.#watcher = watcher;
+    this.#leafShift = ilog2(watcher.slotsPerLeaf);
   }
 
   /** Page at a position, -1 for none. @kernel filemap_get_folio */
   page(index: number): number {
-    const slot = this.#chunks[Math.floor(index / CHUNK_SLOTS)]?.slots[index % CHUNK_SLOTS] ?? 0;
+    const slot = this.#chunks[index >> CHUNK_SHIFT]?.slots[index & (CHUNK_SLOTS - 1)] ?? 0;
     return slot > 0 ? slot - 1 : NIL;
   }
 
   /** Shadow entry at a position, -1 for none. */
   shadow(index: number): number {
-    const slot = this.#chunks[Math.floor(index / CHUNK_SLOTS)]?.slots[index % CHUNK_SLOTS] ?? 0;
+    const slot = this.#chunks[index >> CHUNK_SHIFT]?.slots[index & (CHUNK_SLOTS - 1)] ?? 0;
     return slot < 0 ? -1 - slot : NIL;
   }
 
@@ -100,8 +106,8 @@ export class CachedFile {
    */
   insert(index: number, pfn: number, node: number, cpu: number): number {
     const chunk = this.#chunkFor(index);
-    const at = index % CHUNK_SLOTS;
-    const leaf = Math.floor(at / this.#watcher.slotsPerLeaf);
+    const at = index & (CHUNK_SLOTS - 1);
+    const leaf = at >> this.#leafShift;
     const before = chunk.slots[at];
     chunk.slots[at] = pfn + 1;
     this.nrPages++;
@@ -120,8 +126,8 @@ export class CachedFile {
    */
   remove(index: number, shadow: number, cpu: number): void {
     const chunk = this.#chunkFor(index);
-    const at = index % CHUNK_SLOTS;
-    const leaf = Math.floor(at / this.#watcher.slotsPerLeaf);
+    const at = index & (CHUNK_SLOTS - 1);
+    const leaf = at >> this.#leafShift;
     chunk.slots[at] = shadow === NIL ? 0 : -1 - shadow;
     this.nrPages--;
     if (shadow !== NIL) chunk.shadows[leaf]++;
@@ -132,14 +138,14 @@ export class CachedFile {
 
   /** Puts another page in the place of one, as migration does. */
   replace(index: number, pfn: number): void {
-    this.#chunkFor(index).slots[index % CHUNK_SLOTS] = pfn + 1;
+    this.#chunkFor(index).slots[index & (CHUNK_SLOTS - 1)] = pfn + 1;
   }
 
   /** Leaves a shadow entry at a position that has neither page nor entry, or takes one away (-1). */
   setShadow(index: number, shadow: number, node: number, cpu: number): void {
     const chunk = this.#chunkFor(index);
-    const at = index % CHUNK_SLOTS;
-    const leaf = Math.floor(at / this.#watcher.slotsPerLeaf);
+    const at = index & (CHUNK_SLOTS - 1);
+    const leaf = at >> this.#leafShift;
     const had = chunk.slots[at] < 0;
     chunk.slots[at] = shadow === NIL ? 0 : -1 - shadow;
     const change = (shadow === NIL ? 0 : 1) - (had ? 1 : 0);
@@ -153,7 +159,7 @@ export class CachedFile {
 
   /** Positions from `start` on that hold a page or a shadow entry, ascending. */
   *entries(start = 0): Generator<number> {
-    for (let i = Math.floor(start / CHUNK_SLOTS); i < this.#chunks.length; i++) {
+    for (let i = start >> CHUNK_SHIFT; i < this.#chunks.length; i++) {
       const slots = this.#chunks[i]?.slots;
       if (slots === undefined) continue;
       for (let at = 0; at < CHUNK_SLOTS; at++) {
@@ -176,7 +182,7 @@ export class CachedFile {
   }
 
   #chunkFor(index: number): Chunk {
-    const at = Math.floor(index / CHUNK_SLOTS);
+    const at = index >> CHUNK_SHIFT;
     const found = this.#chunks[at];
     if (found !== undefined) return found;
     checkInteger('position', index, 0, 0x7fffffff);

@@ -1,4 +1,4 @@
-import { listIsEmpty, listMove, listSplice } from '../lib/list.ts';
+import { type Links, listIsEmpty, listMove, listSplice } from '../lib/list.ts';
 import { PageFlag } from '../mm/page-flags.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
@@ -28,6 +28,7 @@ export function isolateLruFolios(
   sc: ScanControl,
   cpu: number,
 ): void {
+  state.trace?.functionEntry?.('isolate_lru_folios', { nr_to_scan: nrToScan, lru });
   const { map, takenByZone: taken } = state;
   const { flags, mapcount, prev, refcount, zone } = map;
   const source = lruHead(state, node, lru);
@@ -40,26 +41,32 @@ export function isolateLruFolios(
   let scanned = 0;
   let eligible = 0;
   let nrTaken = 0;
-  while (eligible < nrToScan) {
-    const pfn = prev[source];
-    if (pfn === source) break;
+  let pfn = prev[source];
+  // Pages that are taken keep their order, so they stay where they are: at the end they are the
+  // last piece of the list, which moves as a whole.
+  while (eligible < nrToScan && pfn !== source) {
+    const before = prev[pfn];
+    const pageZone = zone[pfn];
     scanned++;
-    if (zone[pfn] > lastZone) {
-      taken[MAX_NR_ZONES + zone[pfn] - firstZone]++;
+    if (pageZone > lastZone) {
+      taken[MAX_NR_ZONES + pageZone - firstZone]++;
       listMove(map, skipped, pfn);
+      pfn = before;
       continue;
     }
     eligible++;
     if ((!mayUnmap && mapcount[pfn] !== 0) || refcount[pfn] === 0) {
       listMove(map, source, pfn);
+      if (before !== source) pfn = before;
       continue;
     }
     refcount[pfn]++;
     flags[pfn] &= ~PageFlag.PG_lru;
-    listMove(map, isolated, pfn);
-    taken[zone[pfn] - firstZone]++;
+    taken[pageZone - firstZone]++;
     nrTaken++;
+    pfn = before;
   }
+  if (nrTaken > 0) moveTail(map, pfn, source, isolated);
   const nrSkipped = finishIsolation(state, node, lru, cpu);
   state.isolation.scanned = scanned;
   state.isolation.taken = nrTaken;
@@ -94,4 +101,16 @@ function finishIsolation(state: ReclaimState, node: number, lru: number, cpu: nu
     if (taken[index] !== 0) updateLruSize(state, zoneId(node, index), lru, -taken[index], cpu);
   }
   return nrSkipped;
+}
+
+/** Moves what follows `after` on the list of `source` to the empty list of `target`. */
+function moveTail({ next, prev }: Links, after: number, source: number, target: number): void {
+  const first = next[after];
+  const last = prev[source];
+  next[after] = source;
+  prev[source] = after;
+  next[target] = first;
+  prev[first] = target;
+  next[last] = target;
+  prev[target] = last;
 }

@@ -4,6 +4,7 @@ import { modNodeState, modZoneState, nodeState, zoneState } from '../mm/vmstat.t
 import { isManaged } from '../mm/zone.ts';
 import { zoneId } from '../mm/zone-types.ts';
 import { LruList, NR_LRU_BASE, NR_ZONE_LRU_BASE } from './constants.ts';
+import { stepNodeState, stepZoneState } from './counter-steps.ts';
 import { lruOf } from './folio.ts';
 import { lruHead, type ReclaimState } from './state.ts';
 
@@ -27,6 +28,19 @@ export function updateLruSize(
   const { vm } = state;
   modNodeState(vm, cpu, zone >> 2, NR_LRU_BASE + lru, pages);
   modZoneState(vm, cpu, zone, NR_ZONE_LRU_BASE + lru, pages);
+}
+
+/** `updateLruSize` by 1, `count` times, in one go. */
+export function stepLruSize(
+  { vm }: ReclaimState,
+  zone: number,
+  lru: number,
+  count: number,
+  cpu: number,
+): void {
+  if (count === 0) return;
+  stepNodeState(vm, cpu, zone >> 2, NR_LRU_BASE + lru, 1, count);
+  stepZoneState(vm, cpu, zone, NR_ZONE_LRU_BASE + lru, 1, count);
 }
 
 /** Puts a page at the head of the list that its flags name. @kernel lruvec_add_folio (spec reclaim 4.9) */

@@ -2,6 +2,7 @@ import { NIL } from '../lib/units.ts';
 import { PageFlag, PageMark } from '../mm/page-flags.ts';
 import { NodeStatItem } from '../mm/vm-items.ts';
 import { modNodeState } from '../mm/vmstat.ts';
+import { stepNodeState } from './counter-steps.ts';
 import { inSwapcache, isFileLru, PG_SWAPCACHE } from './folio.ts';
 import { nodeOf } from './lru.ts';
 import type { ReclaimState } from './state.ts';
@@ -12,7 +13,7 @@ const NR_FILE_PAGES = NodeStatItem.nr_file_pages;
 
 /**
  * Takes a page that only its cache and the caller refer to out of the cache. All references are gone
- * then.
+ * then. A file page still counts in NR_FILE_PAGES until `countEvicted`.
  * @param leaveShadow whether the cache keeps an entry that tells when the page was evicted
  * @returns whether it could be done
  * @kernel __remove_mapping (spec reclaim 4.23)
@@ -35,16 +36,44 @@ export function removeMappingLocked(
   if (shadow) workingsetEviction(state, pfn);
   map.refcount[pfn] = 0;
   const node = nodeOf(state, pfn);
-  modNodeState(vm, cpu, node, NR_FILE_PAGES, -1);
   if (swapcache) {
+    countEvicted(state, node, cpu);
+    modNodeState(vm, cpu, node, NR_FILE_PAGES, -1);
     modNodeState(vm, cpu, node, NodeStatItem.nr_swapcached, -1);
     map.flags[pfn] = flags & ~PG_SWAPCACHE;
     state.swap.free(map.private[pfn]);
   } else {
+    state.evicted++;
     if (!isFileLru(flags)) modNodeState(vm, cpu, node, NodeStatItem.nr_shmem, -1);
     map.flags[pfn] = flags & ~(PageMark.MAPPING | PageMark.MAPPING_UNEVICTABLE);
   }
   return true;
+}
+
+/**
+ * Takes a clean page of a file that only its cache and the caller refer to out of the cache, with a
+ * shadow entry in its place. What `removeMappingLocked` does, for a page known to be such.
+ * @param node node of the page
+ */
+export function evictPlainPage(state: ReclaimState, pfn: number, node: number, cpu: number): void {
+  const { map, nonresidentAge } = state;
+  const flags = map.flags[pfn];
+  const age = nonresidentAge[node];
+  state.host.removeFromCache?.(pfn, age, (flags & PageFlag.PG_workingset) !== 0, cpu);
+  nonresidentAge[node] = age + 1;
+  map.refcount[pfn] = 0;
+  map.flags[pfn] = flags & ~(PageMark.MAPPING | PageFlag.PG_referenced);
+  state.evicted++;
+}
+
+/**
+ * Takes the file pages evicted since the last call off NR_FILE_PAGES, one by one as it were. They are
+ * all of one node: that of the batch being judged.
+ */
+export function countEvicted(state: ReclaimState, node: number, cpu: number): void {
+  if (state.evicted === 0) return;
+  stepNodeState(state.vm, cpu, node, NR_FILE_PAGES, -1, state.evicted);
+  state.evicted = 0;
 }
 
 /**
@@ -54,6 +83,7 @@ export function removeMappingLocked(
  */
 export function removeMapping(state: ReclaimState, pfn: number, cpu: number): boolean {
   if (!removeMappingLocked(state, pfn, false, cpu)) return false;
+  countEvicted(state, nodeOf(state, pfn), cpu);
   state.map.refcount[pfn] = 1;
   return true;
 }
@@ -91,6 +121,7 @@ export function addToSwap(state: ReclaimState, pfn: number, cpu: number): boolea
 export function enterSwapCache(state: ReclaimState, pfn: number, slot: number, cpu: number): void {
   const { map, vm } = state;
   const node = nodeOf(state, pfn);
+  countEvicted(state, node, cpu);
   map.private[pfn] = slot;
   map.flags[pfn] |= PG_SWAPCACHE;
   map.refcount[pfn]++;
@@ -107,6 +138,7 @@ export function leaveSwapCache(state: ReclaimState, pfn: number, cpu: number): v
   const { map, vm } = state;
   const node = nodeOf(state, pfn);
   state.host.removeFromCache?.(pfn, NIL, false, cpu);
+  countEvicted(state, node, cpu);
   modNodeState(vm, cpu, node, NR_FILE_PAGES, -1);
   modNodeState(vm, cpu, node, NodeStatItem.nr_swapcached, -1);
   map.flags[pfn] &= ~PG_SWAPCACHE;

@@ -1,14 +1,20 @@
-import { listAdd, listDel, listSplice } from '../lib/list.ts';
 import { Gfp } from '../mm/gfp.ts';
-import { PageFlag } from '../mm/page-flags.ts';
+import { PageFlag, PageMark } from '../mm/page-flags.ts';
+import type { PageMap } from '../mm/page-map.ts';
 import { NodeStatItem, VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents, modNodeState } from '../mm/vmstat.ts';
 import { GUP_PIN_COUNTING_BIAS, PgdatFlag } from './constants.ts';
 import { hasMapping, inSwapcache, isAnon, isEvictable, isFileLru } from './folio.ts';
 import { PageoutResult, pageout } from './pageout.ts';
 import { folioCheckReferences, PageReferences } from './references.ts';
-import { freeFolioList } from './release.ts';
-import { addToSwap, detachPrivate, folioFreeSwap, removeMappingLocked } from './remove-mapping.ts';
+import {
+  addToSwap,
+  countEvicted,
+  detachPrivate,
+  evictPlainPage,
+  folioFreeSwap,
+  removeMappingLocked,
+} from './remove-mapping.ts';
 import type { ScanControl } from './scan-control.ts';
 import { type ReclaimState, ScratchList, scratchHead } from './state.ts';
 import type { ReclaimStat } from './types.ts';
@@ -16,13 +22,25 @@ import type { ReclaimStat } from './types.ts';
 const { PG_active, PG_dirty, PG_locked, PG_mlocked, PG_private, PG_reclaim } = PageFlag;
 const { PG_swapbacked, PG_writeback } = PageFlag;
 
+/** Flags that a plain page of a file has not, apart from the mark of its mapping. */
+const NOT_PLAIN =
+  PageMark.MAPPING |
+  PageMark.MAPPING_ANON |
+  PageMark.MAPPING_UNEVICTABLE |
+  PG_dirty |
+  PG_locked |
+  PG_mlocked |
+  PG_private |
+  PG_swapbacked |
+  PG_writeback;
+
 /** What becomes of a page. */
 const Outcome = { FREE: 0, KEEP: 1, ACTIVATE: 2 } as const;
 
 /**
  * Decides about every page of the ISOLATED list, oldest first: frees it, or keeps it on that list,
- * perhaps marked active. Counts go to `state.stat` and `state.isolation.freed`. If a host callback throws, the pages not yet
- * judged stay on the list, younger than the kept ones.
+ * perhaps marked active. Counts go to `state.stat` and `state.isolation.freed`. If a host callback
+ * throws, the pages not yet judged stay on the list, younger than the kept ones.
  * @param ignoreReferences reclaim pages whether they were used or not
  * @returns pages freed
  * @kernel shrink_folio_list (spec reclaim 4.23)
@@ -34,32 +52,71 @@ export function shrinkFolioList(
   ignoreReferences: boolean,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('shrink_folio_list', { pgdat: node, folios: state.isolation.taken });
   const { isolation, map, stat, vm } = state;
+  const { next, prev } = map;
   const isolated = scratchHead(state, ScratchList.ISOLATED);
-  const kept = scratchHead(state, ScratchList.RETURN);
-  const freeing = scratchHead(state, ScratchList.FREE);
   isolation.freed = 0;
   clearReclaimStat(stat);
+  let pfn = prev[isolated];
+  // Kept pages keep their order: the list is closed over the gaps that freed ones leave.
+  let kept = isolated;
+  const locksKnown = state.host.trylock === null;
   try {
-    for (let pfn = map.prev[isolated]; pfn !== isolated; pfn = map.prev[isolated]) {
-      const outcome = judgeFolio(state, node, sc, ignoreReferences, pfn, cpu);
-      if (outcome === Outcome.ACTIVATE) activateLocked(state, pfn, cpu);
-      listDel(map, pfn);
-      if (outcome === Outcome.FREE) {
-        listAdd(map, freeing, pfn);
-        isolation.freed++;
+    while (pfn !== isolated) {
+      const before = prev[pfn];
+      let outcome: number = Outcome.FREE;
+      if (locksKnown && isPlain(map, pfn)) {
+        sc.nrScanned++;
+        evictPlainPage(state, pfn, node, cpu);
       } else {
-        listAdd(map, kept, pfn);
+        outcome = judgeFolio(state, node, sc, ignoreReferences, pfn, cpu);
       }
+      if (outcome === Outcome.FREE) {
+        collectFreed(state, pfn);
+      } else {
+        if (outcome === Outcome.ACTIVATE) activateLocked(state, pfn, cpu);
+        next[pfn] = kept;
+        prev[kept] = pfn;
+        kept = pfn;
+      }
+      pfn = before;
     }
   } finally {
-    freeFolioList(state, freeing, cpu);
-    listSplice(map, kept, isolated);
-    listSplice(map, isolated, kept);
+    next[pfn] = kept;
+    prev[kept] = pfn;
+    countEvicted(state, node, cpu);
+    freeCollected(state, cpu);
     const activated = stat.nrActivateAnon + stat.nrActivateFile;
     if (activated > 0) countVmEvents(vm, cpu, VmEvent.pgactivate, activated);
   }
   return isolation.freed;
+}
+
+/**
+ * Whether the table frees a page without a question: clean, unlocked, unmapped page cache that only
+ * its cache and reclaim refer to. Most pages are like that.
+ */
+function isPlain({ flags, mapcount, refcount }: PageMap, pfn: number): boolean {
+  if ((flags[pfn] & NOT_PLAIN) !== PageMark.MAPPING) return false;
+  return mapcount[pfn] === 0 && refcount[pfn] === 2;
+}
+
+/** Notes a page that is going to be freed. */
+function collectFreed(state: ReclaimState, pfn: number): void {
+  const count = state.isolation.freed++;
+  if (count === state.reclaimed.length) {
+    const larger = new Int32Array(2 * count);
+    larger.set(state.reclaimed);
+    state.reclaimed = larger;
+  }
+  state.reclaimed[count] = pfn;
+}
+
+/** Gives the noted pages to the page allocator, the last one first. */
+function freeCollected({ allocator, isolation, reclaimed }: ReclaimState, cpu: number): void {
+  if (isolation.freed === 0) return;
+  allocator.freeUnrefPageList(reclaimed.subarray(0, isolation.freed).reverse(), cpu);
 }
 
 /** Decides about one page, up to its mappings (rows 1 to 12 of the table). */

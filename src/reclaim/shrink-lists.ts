@@ -1,4 +1,4 @@
-import { listAdd, listDel, listSplice } from '../lib/list.ts';
+import { listAdd, listDel, listInit, listSplice } from '../lib/list.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { PageFlag } from '../mm/page-flags.ts';
 import { VmEvent } from '../mm/vm-items.ts';
@@ -11,10 +11,10 @@ import {
   VmFlag,
   VmscanThrottle,
 } from './constants.ts';
-import { isEvictable, isFileLru } from './folio.ts';
+import { isEvictable, isFileLru, lruOf } from './folio.ts';
 import { isolateLruFolios } from './isolate.ts';
 import { folioPutbackLru } from './isolate-lru.ts';
-import { lruNodeSize, lruNoteCost, lruvecAddFolio } from './lru.ts';
+import { lruNodeSize, lruNoteCost, stepLruSize } from './lru.ts';
 import { folioReferenced } from './references.ts';
 import { freeFolioList } from './release.ts';
 import type { ScanControl } from './scan-control.ts';
@@ -22,6 +22,7 @@ import { shrinkFolioList } from './shrink-folio-list.ts';
 import {
   beginIsolation,
   endIsolation,
+  lruHead,
   type ReclaimState,
   ScratchList,
   scratchHead,
@@ -45,6 +46,7 @@ export function shrinkInactiveList(
   sc: ScanControl,
   cpu: number,
 ): number {
+  state.trace?.functionEntry?.('shrink_inactive_list', { nr_to_scan: nrToScan, lru });
   const { isolation, stat, task, vm } = state;
   const file = lru >= LruList.LRU_INACTIVE_FILE;
   const kind = file ? 1 : 0;
@@ -127,6 +129,7 @@ export function shrinkActiveList(
   sc: ScanControl,
   cpu: number,
 ): void {
+  state.trace?.functionEntry?.('shrink_active_list', { nr_to_scan: nrToScan, lru });
   const { isolation, vm } = state;
   const file = lru >= LruList.LRU_INACTIVE_FILE;
   const nrIsolated = NR_ISOLATED_ANON + (file ? 1 : 0);
@@ -220,9 +223,15 @@ export function moveFoliosToLru(
   const { map, nonresidentAge } = state;
   const { flags, prev, refcount, zone } = map;
   let moved = 0;
-  for (let pfn = prev[list]; pfn !== list; pfn = prev[list]) {
-    listDel(map, pfn);
+  let runZone = 0;
+  let runLru = 0;
+  let runLength = 0;
+  let before = 0;
+  for (let pfn = prev[list]; pfn !== list; pfn = before) {
+    before = prev[pfn];
     if (!isEvictable(flags[pfn])) {
+      stepLruSize(state, runZone, runLru, runLength, cpu);
+      runLength = 0;
       folioPutbackLru(state, pfn, cpu);
       continue;
     }
@@ -232,9 +241,20 @@ export function moveFoliosToLru(
       continue;
     }
     flags[pfn] |= PG_lru;
-    lruvecAddFolio(state, pfn, cpu);
+    const lru = lruOf(flags[pfn]);
+    const pageZone = zone[pfn] - 1;
+    if (lru !== runLru || pageZone !== runZone) {
+      stepLruSize(state, runZone, runLru, runLength, cpu);
+      runZone = pageZone;
+      runLru = lru;
+      runLength = 0;
+    }
+    runLength++;
+    listAdd(map, lruHead(state, pageZone >> 2, lru), pfn);
     moved++;
-    if ((flags[pfn] & PG_active) !== 0) nonresidentAge[(zone[pfn] - 1) >> 2]++;
+    if ((flags[pfn] & PG_active) !== 0) nonresidentAge[pageZone >> 2]++;
   }
+  stepLruSize(state, runZone, runLru, runLength, cpu);
+  listInit(map, list);
   return moved;
 }

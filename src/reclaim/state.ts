@@ -97,8 +97,12 @@ export class ReclaimState {
   readonly referencedResult: ReferencedResult = { vmFlags: 0 };
   /** What the last isolation did. */
   readonly isolation: Isolation = { scanned: 0, taken: 0, freed: 0 };
-  /** Pages on their way to the allocator. */
+  /** Pages on their way from a batch or a list to the allocator. */
   freeing: Int32Array = new Int32Array(256);
+  /** Pages that the batch being judged frees, in the order of judgement. */
+  reclaimed: Int32Array = new Int32Array(256);
+  /** Pages that left a file's cache and are not off NR_FILE_PAGES yet. */
+  evicted = 0;
   /** Pages of one isolation by zone index. */
   readonly takenByZone: Int32Array = new Int32Array(8);
 

@@ -48,7 +48,9 @@ export function ancientEviction(state: ReclaimState, node: number): number {
  * @kernel pack_shadow (spec reclaim 4.13)
  */
 export function packShadow(eviction: number, node: number, workingset: boolean): number {
-  return ((eviction % AGE_WRAP) * NODE_FACTOR + node) * 2 + (workingset ? 1 : 0);
+  // The remainder of large numbers is slow, and hardly ever needed.
+  const age = eviction < AGE_WRAP ? eviction : eviction % AGE_WRAP;
+  return (age * NODE_FACTOR + node) * 2 + (workingset ? 1 : 0);
 }
 
 /** The slot as the kernel stores it: shadow entries have the lowest bit set. @kernel xa_mk_value */

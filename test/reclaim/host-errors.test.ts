@@ -128,3 +128,12 @@ describe('a callback that throws', () => {
     expect(world.reclaim.lruList(0, LRU_INACTIVE_FILE)).toHaveLength(200);
   });
 });
+
+test('a host can be extended: what it does not answer stays as it was', () => {
+  const asked: string[] = [];
+  const world = new World({ host: { trylock: () => asked.push('lock') > 0 } });
+  world.reclaim.extendHost({ removeFromCache: () => void asked.push('remove') });
+  world.lruPage();
+  world.reclaim.shrinkAllMemory(1);
+  expect(asked).toEqual(['lock', 'remove']);
+});
