@@ -1,6 +1,3 @@
-// covers: src/slowpath/compact-finished.ts, src/slowpath/migrate-scanner.ts, src/slowpath/free-scanner.ts
-// covers: src/slowpath/free-block.ts, src/slowpath/fast-free-search.ts, src/slowpath/fast-migrate-search.ts
-// covers: src/slowpath/migrate.ts, src/slowpath/putback.ts
 import { describe, expect, it } from 'vitest';
 import { freeListToArray } from '../../src/mm/free-area.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
@@ -12,7 +9,7 @@ import { compactZone } from '../../src/slowpath/compact-zone.ts';
 import { CompactPriority, CompactResult } from '../../src/slowpath/constants.ts';
 import { compactMemory } from '../../src/slowpath/kcompactd.ts';
 import type { CaptureControl } from '../../src/slowpath/types.ts';
-import { createWorld, type World } from './world.ts';
+import { claimedOf, createWorld, type World, type WorldOptions, wrongOwners } from './world.ts';
 
 const MOVABLE = Gfp.GFP_HIGHUSER_MOVABLE;
 
@@ -147,5 +144,140 @@ describe('compact_zone', () => {
     expect(vmEvent(model.vmstat, VmEvent.compact_migrate_scanned)).toBe(324);
     expect(vmEvent(model.vmstat, VmEvent.compact_free_scanned)).toBe(291);
     expect(vmEvent(model.vmstat, VmEvent.compact_isolated)).toBe(512);
+  });
+});
+
+describe('the ends of a run', () => {
+  const small = (more: Partial<WorldOptions> = {}): World =>
+    createWorld({
+      startPfn: 0x1000,
+      endPfn: 0x1800,
+      watermark: [8, 10, 12],
+      kind: (pfn) => {
+        if (pfn >= 0x1200 && pfn < 0x1600) return 'fixed';
+        return pfn % 2 === 0 ? 'lru' : 'free';
+      },
+      ...more,
+    });
+
+  it('SUCCESS and SKIPPED leave no begin and no end', () => {
+    const rich = small({ kind: () => 'free', freeOrder: () => 9 });
+    expect(compactZone(rich.ctx, direct(rich, 3, 1), null)).toBe(CompactResult.COMPACT_SUCCESS);
+    const poor = small({ watermark: [5000, 6000, 7000] });
+    expect(compactZone(poor.ctx, direct(poor, 3, 1), null)).toBe(CompactResult.COMPACT_SKIPPED);
+    expect([...rich.events, ...poor.events].every((line) => line.includes('suitable'))).toBe(true);
+  });
+
+  it('a signal in the scanner: CONTENDED, and all is put back', () => {
+    const world = small();
+    const control = direct(world, 3, CompactPriority.COMPACT_PRIO_SYNC_LIGHT);
+    let finished = 0;
+    world.ctx.trace = {
+      mmCompactionFinished: () => {
+        finished++;
+        world.ctx.task.fatalSignalPending = true;
+      },
+    };
+    expect(compactZone(world.ctx, control, null)).toBe(CompactResult.COMPACT_CONTENDED);
+    expect(finished).toBe(1);
+    expect(world.lru.pages).toHaveLength(512);
+    expect(control.nrMigratepages).toBe(0);
+  });
+
+  it('no targets although the scanners have not met: CONTENDED', () => {
+    const world = small({
+      kind: (pfn) => (pfn < 0x1200 ? (pfn % 2 === 0 ? 'lru' : 'free') : 'fixed'),
+    });
+    const control = direct(world, 3, CompactPriority.COMPACT_PRIO_SYNC_LIGHT);
+    // Keep the free scanner where it is: nothing is looked at below it.
+    world.ctx.zones[world.zone.id].initFreePfn = 0x2000;
+    world.ctx.zones[world.zone.id].cachedFreePfn = 0x1600;
+    const result = compactZone(world.ctx, control, null);
+    expect([CompactResult.COMPACT_CONTENDED, CompactResult.COMPACT_PARTIAL_SKIPPED]).toContain(
+      result,
+    );
+    expect(world.lru.pages).toHaveLength(256);
+    const claimed = claimedOf(world, {
+      startPfn: 0x1000,
+      endPfn: 0x1800,
+      watermark: [0, 0, 0],
+      kind: (pfn) => (pfn < 0x1200 ? (pfn % 2 === 0 ? 'lru' : 'free') : 'fixed'),
+    });
+    expect(wrongOwners(world.model, claimed)).toEqual([]);
+  });
+
+  it('an async run goes on behind a piece whose pages fail', () => {
+    const failed: number[] = [];
+    const world = small({
+      host: {
+        migrate: (from) => {
+          failed.push(from);
+          return 2;
+        },
+      },
+    });
+    world.ctx.zones[world.zone.id].cachedFreePfn = 0x1600;
+    const control = direct(world, 2, CompactPriority.COMPACT_PRIO_ASYNC);
+    control.migratetype = 1;
+    compactZone(world.ctx, control, null);
+    const scans = world.events.filter((line) => line.includes('isolate_migratepages'));
+    expect(scans.slice(0, 2)).toEqual([
+      'mm_compaction_isolate_migratepages: range=(0x1000 ~ 0x1004) nr_scanned=4 nr_taken=2',
+      'mm_compaction_isolate_migratepages: range=(0x1004 ~ 0x1008) nr_scanned=4 nr_taken=2',
+    ]);
+    expect(world.lru.pages).toHaveLength(512);
+  });
+
+  it('unused targets are freed and raise the cached position', () => {
+    const world = small({ host: { migrate: () => 2 } });
+    const control = direct(world, 3, CompactPriority.COMPACT_PRIO_SYNC_LIGHT);
+    const state = world.ctx.zones[world.zone.id];
+    compactZone(world.ctx, control, null);
+    expect(control.nrFreepages).toBe(0);
+    expect(state.cachedFreePfn).toBe(0x1600);
+    expect(world.moves).toEqual([]);
+    expect(world.model.pagesets.count[world.zone.id]).toBeGreaterThan(0);
+  });
+
+  it('deferral that ran its full length resets the hints first', () => {
+    const world = small();
+    const state = world.ctx.zones[world.zone.id];
+    Object.assign(state, { deferShift: 6, considered: 64, blockskipFlush: true });
+    compactZone(world.ctx, direct(world, 3, 1), null);
+    expect(state.initMigratePfn).toBe(0x1000);
+  });
+
+  it('a zone with holes: blocks that leave it are passed over', () => {
+    const world = small();
+    world.zone.contiguous = false;
+    world.model.map.zone[0x11ff] = 0;
+    compactMemory(world.ctx, 0);
+    const scans = world.events.filter((line) => line.includes('isolate_migratepages'));
+    expect(scans).toEqual([
+      'mm_compaction_isolate_migratepages: range=(0x1200 ~ 0x1400) nr_scanned=512 nr_taken=0',
+      'mm_compaction_isolate_migratepages: range=(0x1400 ~ 0x1600) nr_scanned=512 nr_taken=0',
+    ]);
+  });
+
+  it('async direct runs take blocks of their own type only', () => {
+    const world = small({ blockType: (pfn) => (pfn === 0x1000 ? 0 : 1) });
+    compactZone(world.ctx, direct(world, 3, CompactPriority.COMPACT_PRIO_ASYNC), null);
+    expect(world.events.some((line) => line.includes('range=(0x1000'))).toBe(false);
+  });
+
+  it('pageblocks of order 10', () => {
+    const world = createWorld({
+      startPfn: 0x1000,
+      endPfn: 0x2000,
+      pageblockOrder: 10,
+      watermark: [8, 10, 12],
+      kind: (pfn) => {
+        if (pfn >= 0x1400 && pfn < 0x1c00) return 'fixed';
+        return pfn % 2 === 0 ? 'lru' : 'free';
+      },
+    });
+    expect(compactZone(world.ctx, direct(world, 3, 1), null)).toBe(CompactResult.COMPACT_SUCCESS);
+    expect(world.ctx.zones[world.zone.id].cachedMigratePfn).toEqual([0x1800, 0x1800]);
+    expect(freeListToArray(world.model.areas, world.zone.id, 10, 1)).toEqual([0x1000]);
   });
 });
