@@ -35,6 +35,30 @@ export function getFreeObj(cache: CacheState, slot: number, position: number): n
   return state.memory.readU8(at + position);
 }
 
+/**
+ * Copies the next free objects of a slab, as object numbers.
+ * @param position where the first one stands in the index array
+ * @param into receives them
+ * @param at index of the first one in `into`
+ */
+export function copyFreeObjects(
+  cache: CacheState,
+  slot: number,
+  position: number,
+  into: Int32Array,
+  at: number,
+  count: number,
+): void {
+  const { slabs, state } = cache;
+  const first = slot << SLOT_SHIFT;
+  if (state.contentless) {
+    const { index } = slabs;
+    for (let i = 0; i < count; i++) into[at + i] = first | index[first + position + i];
+    return;
+  }
+  for (let i = 0; i < count; i++) into[at + i] = first | getFreeObj(cache, slot, position + i);
+}
+
 /** Writes one byte of a slab's index array. @kernel set_free_obj (spec slab 2.5) */
 export function setFreeObj(cache: CacheState, slot: number, position: number, index: number): void {
   const { slabs, state } = cache;

@@ -3,7 +3,7 @@ import { mayUseReserves } from '../mm/slab-gfp.ts';
 import { type ArrayCache, BATCHREFILL_LIMIT, transferObjects } from './array-cache.ts';
 import { type CacheNode, type CacheState, cacheNodeOf } from './cache-state.ts';
 import { poisonFormerHosts } from './debug.ts';
-import { getFreeObj } from './freelist.ts';
+import { copyFreeObjects, getFreeObj } from './freelist.ts';
 import { cacheGrowBegin, cacheGrowEnd, gfpExactNode } from './grow.ts';
 import { fixupSlabList, getFirstSlab } from './slab-lists.ts';
 import { SLOT_SHIFT } from './slab-table.ts';
@@ -115,9 +115,7 @@ function allocBlock(cache: CacheState, ac: ArrayCache, slot: number, wanted: num
   const active = slabs.active[slot];
   const count = Math.min(wanted, cache.num - active);
   if (state.calls !== null) traceAllocBlock(cache);
-  for (let i = 0; i < count; i++) {
-    ac.entries[ac.avail + i] = (slot << SLOT_SHIFT) | getFreeObj(cache, slot, active + i);
-  }
+  copyFreeObjects(cache, slot, active, ac.entries, ac.avail, count);
   slabs.active[slot] = active + count;
   ac.avail += count;
   if (state.statistics) countTaken(cache, count);

@@ -95,11 +95,14 @@ export function fixupSlabList(cache: CacheState, n: CacheNode, slot: number): vo
 export function relinkAfterFree(cache: CacheState, n: CacheNode, slot: number): void {
   const { map } = cache.state;
   const pfn = cache.slabs.pfn[slot];
-  listDel(map, pfn);
   if (cache.slabs.active[slot] > 0) {
+    // Objects that are freed together are often of one slab, which is there already.
+    if (map.prev[n.slabsPartial] === pfn) return;
+    listDel(map, pfn);
     listAddTail(map, n.slabsPartial, pfn);
     return;
   }
+  listDel(map, pfn);
   listAdd(map, n.slabsFree, pfn);
   n.freeSlabs += 1;
 }
