@@ -16,6 +16,7 @@ export {
 } from './constants.ts';
 export { ReclaimError, type ReclaimErrorCode } from './errors.ts';
 export { hasMapping, inSwapcache, isAnon, isEvictable, isFileLru, lruOf } from './folio.ts';
+export { type DirtyLimits, formatVmstat, parseVmstat, siMemAvailable } from './format.ts';
 export type { Host } from './host.ts';
 export { assertInvariants, checkInvariants } from './invariants.ts';
 export { type KswapdPhase, KswapdThread } from './kswapd-thread.ts';
