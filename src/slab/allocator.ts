@@ -11,6 +11,7 @@ import { CallTracer } from './call-trace.ts';
 import { checkInvariantsIfAsked } from './checks.ts';
 import { kmemCacheCreate } from './create.ts';
 import { endGracePeriod } from './destroy.ts';
+import { describeObject } from './dump-object.ts';
 import { formatSlabSlabinfo } from './format.ts';
 import {
   enterMasks,
@@ -117,6 +118,15 @@ export class SlabAllocator extends KmallocFrontEnd implements KmemAllocator {
   /** {@inheritDoc KmemAllocator.locate} */
   locate(address: number): ObjectLocation | null {
     return locateObject(this.state, address);
+  }
+
+  /**
+   * The rest of a line of the kernel about an address, e.g. ` slab demo start ... pointer offset 4`.
+   * @returns null for an address in no slab
+   * @kernel kmem_dump_obj (spec slab 5.5)
+   */
+  dumpObject(address: number): string | null {
+    return describeObject(this.state, address);
   }
 
   /**

@@ -52,7 +52,8 @@ function taintText(taint: number): string {
   return `Tainted: ${letters.join('')}`;
 }
 
-function readWord({ state }: CacheState, at: number): bigint {
+/** A 64-bit word of memory. */
+export function readWord({ state }: CacheState, at: number): bigint {
   return (BigInt(state.memory.readU32(at + 4)) << 32n) | BigInt(state.memory.readU32(at));
 }
 

@@ -1,4 +1,4 @@
-// covers: src/slab/debug-layout.ts src/slab/debug-report.ts src/slab/oom-report.ts
+// covers: src/slab/dump-object.ts src/slab/debug-layout.ts src/slab/debug-report.ts src/slab/oom-report.ts
 import { describe, expect, test } from 'vitest';
 import { noMemory } from '../../src/memory/none.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
@@ -328,5 +328,31 @@ describe('want of memory', () => {
     pages.budget = 0;
     expect(cache.alloc()).toBeNull();
     expect(lines).toEqual([]);
+  });
+});
+
+describe('the description of an address (spec slab 5.5)', () => {
+  test('names slot, offsets and last user', () => {
+    const set = debugSlab();
+    const cache = made(set.slab.createCache('demo', { size: 100 }));
+    set.slab.callSite = { address: 7n, symbolOf: (at) => `caller_${at}` };
+    const address = cache.alloc() as number;
+    const slot = virtual(address - 8);
+    expect(set.slab.dumpObject(address + 4)).toBe(
+      ` slab demo start ${slot} data offset 8 pointer offset 4 allocated at caller_7`,
+    );
+    const fresh = set.slab.dumpObject(address + cache.size) ?? '';
+    expect(fresh.endsWith('data offset 8 pointer offset 0')).toBe(true);
+    expect(set.slab.dumpObject(address - 8)).toContain('pointer offset');
+  });
+
+  test('is short without debug words, and null outside of slabs', () => {
+    const { slab } = testSlab();
+    const block = slab.kmalloc(100) as number;
+    expect(slab.dumpObject(block + 1)).toBe(
+      ` slab kmalloc-128 start ${virtual(block)} pointer offset 1 size 128`,
+    );
+    expect(slab.dumpObject(0x700000)).toBeNull();
+    expect(slab.dumpObject(100)).toBeNull();
   });
 });
