@@ -4,7 +4,7 @@ import { type ErrorData, PageframeError } from '../lib/errors.ts';
 export type SlowPathErrorCode =
   /** No such CPU, node, zone, order or process, or a value out of range. */
   | 'BAD_REQUEST'
-  /** A write that needs privilege. @kernel EACCES */
+  /** A write that needs privilege: the EACCES of the kernel. */
   | 'NOT_PERMITTED'
   /** The page is not in the state that the call needs. */
   | 'BAD_STATE'
