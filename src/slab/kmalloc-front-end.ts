@@ -5,6 +5,7 @@ import { kmallocSizeRoundup } from '../mm/kmalloc-sizes.ts';
 import { KmemError } from '../mm/kmem-cache.ts';
 import type { CacheState } from './cache-state.ts';
 import { checkInvariantsIfAsked } from './checks.ts';
+import { kfreeBulk } from './kfree-bulk.ts';
 import { reportOutOfRange } from './object-lookup.ts';
 import { checkCpu, type SlabState } from './state.ts';
 
@@ -104,14 +105,7 @@ export class KmallocFrontEnd {
   /** {@inheritDoc KmemAllocator.kfreeBulk} */
   kfreeBulk(addresses: number[] | Float64Array, cpu = 0): void {
     checkCpu(this.state, cpu);
-    const { trace } = this.front;
-    // The kernel has no tracepoint here.
-    this.front.trace = null;
-    try {
-      for (const address of addresses) this.front.free(addressArgument(address), cpu);
-    } finally {
-      this.front.trace = trace;
-    }
+    kfreeBulk(this.state, this.front, addresses, cpu);
     checkInvariantsIfAsked(this.state);
   }
 

@@ -1,4 +1,4 @@
-// covers: src/slab/destroy.ts src/slab/standalone.ts src/slab/kmalloc-front-end.ts src/slab/stats.ts
+// covers: src/slab/kfree-bulk.ts src/slab/destroy.ts src/slab/standalone.ts src/slab/kmalloc-front-end.ts src/slab/stats.ts
 import { describe, expect, test } from 'vitest';
 import { noMemory } from '../../src/memory/none.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
@@ -302,6 +302,24 @@ describe('kmalloc', () => {
     expect(traced).toHaveLength(1);
     slab.trace = null;
     expect(slab.trace).toBeNull();
+  });
+
+  test('bulk frees check all blocks before the first', () => {
+    const { slab } = testSlab();
+    const [small, large] = [slab.kmalloc(64), slab.kmalloc(20000)] as [number, number];
+    const before = slab.snapshot();
+    for (const [addresses, code] of [
+      [[small, small], 'DOUBLE_FREE'],
+      [[large, large], 'DOUBLE_FREE'],
+      [[small, large, 0x900000], 'FOREIGN_POINTER'],
+      [[small, -1], 'BAD_ARGUMENT'],
+    ] as const) {
+      expect(() => slab.kfreeBulk([...addresses])).toThrow(expect.objectContaining({ code }));
+    }
+    expect(slab.snapshot()).toEqual(before);
+    slab.kfreeBulk([0, small, ZERO_SIZE_PTR, large]);
+    expect(slab.locate(small)?.inUse).toBe(false);
+    expect(() => slab.kfree(large)).toThrow(expect.objectContaining({ code: 'FOREIGN_POINTER' }));
   });
 
   test('tracepoints tell what was asked for and what it takes', () => {
