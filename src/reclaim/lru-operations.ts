@@ -63,6 +63,7 @@ export class LruOperations {
   get task(): TaskContext {
     return this.state.task;
   }
+  /** From now on this one runs. */
   set task(task: TaskContext) {
     this.state.task = task;
   }
@@ -71,6 +72,7 @@ export class LruOperations {
   get trace(): TraceSink | null {
     return this.state.trace;
   }
+  /** From now on they go there. */
   set trace(trace: TraceSink | null) {
     this.state.trace = trace;
   }
@@ -79,6 +81,7 @@ export class LruOperations {
   get log(): LogSink | null {
     return this.state.log;
   }
+  /** From now on lines go there. */
   set log(log: LogSink | null) {
     this.state.log = log;
   }

@@ -53,7 +53,7 @@ export interface ReclaimSnapshot {
   /** What the entries of the mlock batches are. */
   readonly mlockKind: Uint8Array;
   /** Numbers by node, by name. */
-  readonly byNode: Readonly<Record<(typeof NODE_ARRAYS)[number], readonly number[]>>;
+  readonly byNode: Readonly<Record<string, readonly number[]>>;
   /** kswapd of each node. */
   readonly kswapd: readonly KswapdSnapshot[];
   /** Mapped pages of the default host, [pfn, young mappings, marks]. */
@@ -77,7 +77,7 @@ export function snapshotState(state: ReclaimState): ReclaimSnapshot {
     batchPages: state.batchPages.slice(),
     batchCount: state.batchCount.slice(),
     mlockKind: state.mlockKind.slice(),
-    byNode: Object.fromEntries(byNode) as ReclaimSnapshot['byNode'],
+    byNode: Object.fromEntries(byNode),
     kswapd: state.kswapd.map(({ active: _, ...thread }) => thread),
     rmap: mappedPages(state).map((pfn) => [pfn, state.rmap.young[pfn], state.rmap.marks[pfn]]),
     swap: state.swap.snapshot(),

@@ -142,7 +142,10 @@ export class ReclaimState {
    * Slab pages freed by shrinkers of the running reclaim. Give this object to the slab allocator,
    * which adds to it. @kernel current->reclaim_state
    */
-  readonly reclaimState: { reclaimedSlab: number } = { reclaimedSlab: 0 };
+  readonly reclaimState: {
+    /** Pages. */
+    reclaimedSlab: number;
+  } = { reclaimedSlab: 0 };
 
   /**
    * @param options the parts
