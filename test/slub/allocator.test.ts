@@ -1,4 +1,4 @@
-// covers: src/slub/allocator.ts, src/slub/backend.ts, src/mm/kmalloc.ts
+// covers: src/slub/allocator.ts, src/slub/backend.ts, src/mm/kmalloc.ts, src/slub/kmalloc-calls.ts, src/slub/state.ts
 import { expect, test } from 'vitest';
 import { createBuddy } from '../../src/buddy/index.ts';
 import { ArgumentError } from '../../src/lib/errors.ts';

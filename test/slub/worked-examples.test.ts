@@ -1,4 +1,4 @@
-// covers: src/slub/cpu-slab.ts, src/slub/node-lists.ts, src/slub/node-partial.ts, src/slub/alloc.ts
+// covers: src/slub/cpu-slab.ts, src/slub/node-lists.ts, src/slub/node-partial.ts, src/slub/alloc.ts, src/slub/cache.ts, src/slub/cache-state.ts
 import { expect, test } from 'vitest';
 import { Gfp } from '../../src/mm/gfp.ts';
 import { SlabFlag } from '../../src/mm/slab-flags.ts';
