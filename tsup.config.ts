@@ -22,6 +22,10 @@ export default defineConfig({
   target: 'es2022',
   platform: 'neutral',
   external: [/^node:/],
+  // The scenarios import the package by its name, as a user would.
+  esbuildOptions: (options) => {
+    options.alias = { pageframe: './src/index.ts' };
+  },
   sourcemap: true,
   splitting: true,
   clean: true,

@@ -1,4 +1,5 @@
 export { BootError, type BootErrorCode } from './boot/errors.ts';
+export type { JoinOptions } from './boot/join-options.ts';
 export {
   adjustManagedPageCount,
   discardMemblock,
@@ -42,6 +43,12 @@ export {
   type RandomSource,
   seededRandom,
 } from './lib/index.ts';
+export { CallPath, type CallPathOptions } from './machine/call-path.ts';
+export { MachineError, type MachineErrorCode } from './machine/errors.ts';
+export { ObjectLru, type ObjectLruOptions } from './machine/object-lru.ts';
+export { FRAME_OWNER_NAMES, FrameOwner, type Owners } from './machine/owners.ts';
+export { Process, ProcessTable, type SpawnOptions } from './machine/processes.ts';
+export { memoryReport, vmEvents, vmEventsSince } from './machine/report.ts';
 export { boot, bootFromMemblock, Machine, type MachineE820 } from './machine.ts';
 export * as memblock from './memblock/index.ts';
 export {

@@ -1,12 +1,13 @@
 import { PageframeError } from '../lib/errors.ts';
 import { bootCommand } from './boot.ts';
 import { UsageError } from './errors.ts';
+import { scenarioCommand } from './scenario.ts';
 import { type CliIo, type Command, ExitStatus } from './types.ts';
 import { verifyCommand } from './verify.ts';
 import { VERSION } from './version.ts';
 
 /** All commands, in the order of the help text. */
-const COMMANDS: readonly Command[] = [bootCommand, verifyCommand];
+const COMMANDS: readonly Command[] = [bootCommand, scenarioCommand, verifyCommand];
 
 /**
  * Runs the command line.

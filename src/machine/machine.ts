@@ -98,7 +98,7 @@ export class Machine {
     const { options, running } = parts;
     const isFull = running && options.slowPath !== 'short';
     this.#pressure = isFull ? joinPressure(parts, options, () => this.#slabUsage()) : null;
-    this.#timers = new Timers(this.model, this.#pressure);
+    this.#timers = new Timers(this.buddy, this.#pressure);
     // Who names the object allocator wants it now; by default it waits until it is needed.
     if (running && options.slab) this.#slab = this.#bootSlab(options.slab);
   }

@@ -1,5 +1,4 @@
-import type { MemoryModel } from '../mm/memory-model.ts';
-import { foldNodeStats, foldZoneStats } from '../mm/vmstat.ts';
+import type { BuddyAllocator } from '../buddy/allocator.ts';
 import { SlabAllocator } from '../slab/allocator.ts';
 import type { SlubAllocator } from '../slub/allocator.ts';
 import type { Pressure } from './join.ts';
@@ -9,16 +8,16 @@ import type { Pressure } from './join.ts';
  * because time also passes while reclaim sleeps.
  */
 export class Timers {
-  readonly #model: MemoryModel;
+  readonly #buddy: BuddyAllocator;
   readonly #pressure: Pressure | null;
   #jiffies = 0;
   /** When the counters of the CPUs are folded next, in jiffies. */
   #nextFold: number;
 
-  constructor(model: MemoryModel, pressure: Pressure | null) {
-    this.#model = model;
+  constructor(buddy: BuddyAllocator, pressure: Pressure | null) {
+    this.#buddy = buddy;
     this.#pressure = pressure;
-    this.#nextFold = model.hz;
+    this.#nextFold = buddy.model.hz;
   }
 
   /** Jiffies since the start. */
@@ -38,21 +37,18 @@ export class Timers {
     this.#runDaemons();
   }
 
-  /** Once a second every CPU gives its counters to the global ones. @kernel vmstat_update (spec reclaim 4.1) */
+  /** Once a second every CPU gives its counters to the global ones. @kernel vmstat_update (spec buddy 4.33) */
   #foldCounters(): void {
-    const { cpuCount, vmstat } = this.#model;
-    this.#nextFold = this.jiffies + this.#model.hz;
-    for (let cpu = 0; cpu < cpuCount; cpu++) {
-      for (let zone = 0; zone < vmstat.zoneCount; zone++) foldZoneStats(vmstat, cpu, zone);
-      for (let node = 0; node < vmstat.nodeCount; node++) foldNodeStats(vmstat, cpu, node);
-    }
+    const { cpuCount, hz } = this.#buddy.model;
+    this.#nextFold = this.jiffies + hz;
+    for (let cpu = 0; cpu < cpuCount; cpu++) this.#buddy.refreshCpuVmStats(cpu);
   }
 
   /** kswapd and kcompactd of every node, as far as they are awake; the OOM reaper. */
   #runDaemons(): void {
     if (this.#pressure === null) return;
     const { reclaim, slowPath } = this.#pressure;
-    for (const { id, online } of this.#model.nodes) {
+    for (const { id, online } of this.#buddy.model.nodes) {
       if (online && reclaim.kswapdState(id) === 'running') reclaim.runKswapd(id);
     }
     slowPath.tick();

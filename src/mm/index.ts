@@ -43,6 +43,7 @@ export {
   freePagesInAreas,
 } from './free-area.ts';
 export { type FreeAreaInitOptions, formatPfnRange, freeAreaInit } from './free-area-init.ts';
+export { type FtraceOptions, ftraceSink } from './ftrace.ts';
 export { compactionFtrace, type EmitEvent, oomFtrace } from './ftrace-compaction.ts';
 export { type KmemFtraceOptions, kmemFtrace } from './ftrace-kmem.ts';
 export { type SlabFtraceOptions, slabFtrace } from './ftrace-slab.ts';
@@ -239,7 +240,14 @@ export {
   setZoneReclaimMode,
 } from './sysctl.ts';
 export { defaultTask, inTask, type TaskContext } from './task.ts';
-export type { KmemPageTrace, KmemSlabTrace, LogSink, TraceSink } from './trace.ts';
+export type {
+  CallArguments,
+  FunctionTrace,
+  KmemPageTrace,
+  KmemSlabTrace,
+  LogSink,
+  TraceSink,
+} from './trace.ts';
 export type { CompactionTrace, OomTrace } from './trace-compaction.ts';
 export type { ShrinkInactiveCounts, VmscanTrace } from './trace-vmscan.ts';
 export {

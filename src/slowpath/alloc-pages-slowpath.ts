@@ -2,6 +2,7 @@ import { NIL } from '../lib/units.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { zoneOfPage } from '../mm/memory-model.ts';
 import { Migratetype } from '../mm/migratetype.ts';
+import type { CallArguments } from '../mm/trace.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
 import { isManaged } from '../mm/zone.ts';
@@ -234,7 +235,7 @@ export class AllocPagesSlowpath {
 
   /** Direct reclaim, then an attempt; once more after letting reserves and CPU lists go. (spec 4.6) */
   private directReclaim(call: SlowCall): number {
-    this.enter('__alloc_pages_direct_reclaim', call);
+    this.ctx.trace?.functionEntry?.('__alloc_pages_direct_reclaim', argumentsOf(call));
     const { request, order, gfp, cpu } = call;
     call.progress = this.withMemalloc(() =>
       this.reclaim.tryToFreePages(request.zonelist, order, gfp, request.nodemask, cpu),
@@ -249,7 +250,10 @@ export class AllocPagesSlowpath {
 
   /** Direct compaction, then an attempt. @kernel __alloc_pages_direct_compact (spec 4.7) */
   private directCompact(call: SlowCall, priority: number): number {
-    this.enter('__alloc_pages_direct_compact', call, priority);
+    this.ctx.trace?.functionEntry?.('__alloc_pages_direct_compact', {
+      ...argumentsOf(call),
+      prio: priority,
+    });
     if (call.order === 0) return NIL;
     const { ctx } = this;
     const { vmstat } = ctx.model;
@@ -277,7 +281,7 @@ export class AllocPagesSlowpath {
 
   /** OOM: a last look, then a victim. (spec 4.10) */
   private mayOom(call: SlowCall): number {
-    this.enter('__alloc_pages_may_oom', call);
+    this.ctx.trace?.functionEntry?.('__alloc_pages_may_oom', argumentsOf(call));
     let page = this.lastLook(call);
     if (page < 0 && this.killerMayRun(call)) page = this.killOrHelp(call);
     if (page >= 0) return page;
@@ -373,12 +377,6 @@ export class AllocPagesSlowpath {
     }
   }
 
-  /** Tells who follows the calls. */
-  private enter(name: string, { gfp, order, allocFlags }: SlowCall, prio = NIL): void {
-    const args = { gfp_mask: gfp, order, alloc_flags: allocFlags };
-    this.ctx.trace?.functionEntry?.(name, prio < 0 ? args : { ...args, prio });
-  }
-
   /** Reclaim and compaction run with PF_MEMALLOC: what they allocate ignores watermarks. */
   private withMemalloc<Result>(run: () => Result): Result {
     const { task } = this.ctx;
@@ -390,4 +388,9 @@ export class AllocPagesSlowpath {
       task.pfMemalloc = before;
     }
   }
+}
+
+/** What the functions of a call are told, for who follows them. */
+function argumentsOf({ gfp, order, allocFlags }: SlowCall): CallArguments {
+  return { gfp_mask: gfp, order, alloc_flags: allocFlags };
 }

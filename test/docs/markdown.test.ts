@@ -3,6 +3,7 @@ import { join, posix } from 'node:path';
 import { format } from 'node:util';
 import ts from 'typescript';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { Scenario } from '../../src/cli/scenarios.ts';
 import { runCli } from '../support/cli.ts';
 import { type Fence, fencesOf, withLines } from '../support/markdown.ts';
 import { filesBelow, ROOT, textOf } from '../support/source.ts';
@@ -30,14 +31,18 @@ function codeBlocks(path: string): { fence: Fence; output: Fence | null; file: s
   });
 }
 
-/** What a module prints when it is loaded. */
+/** What a module prints when it is loaded; and, of a scenario, when it is run. */
 async function outputOf(file: string): Promise<string[]> {
   const printed: string[] = [];
+  const print = (text: string): void => {
+    printed.push(...text.split('\n'));
+  };
   const log = vi.spyOn(console, 'log').mockImplementation((...values: unknown[]) => {
-    printed.push(...format(...values).split('\n'));
+    print(format(...values));
   });
   try {
-    await import(file);
+    const { run } = (await import(file)) as Partial<Scenario>;
+    run?.(print);
   } finally {
     log.mockRestore();
   }
