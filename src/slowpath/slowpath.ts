@@ -57,6 +57,7 @@ export class SlowPath {
   get trace(): TraceSink | null {
     return this.state.compaction.trace;
   }
+  /** From now on they go there. */
   set trace(trace: TraceSink | null) {
     this.state.compaction.trace = trace;
   }
@@ -65,6 +66,7 @@ export class SlowPath {
   get log(): LogSink | null {
     return this.state.log;
   }
+  /** From now on lines go there. */
   set log(log: LogSink | null) {
     this.state.log = log;
   }
@@ -204,6 +206,7 @@ export class SlowPath {
   get extfragThreshold(): number {
     return this.model.tunables.extfragThreshold;
   }
+  /** Writes `/proc/sys/vm/extfrag_threshold`. */
   set extfragThreshold(threshold: number) {
     setExtfragThreshold(this.model, threshold);
   }
@@ -212,6 +215,7 @@ export class SlowPath {
   get compactionProactiveness(): number {
     return this.state.compaction.proactiveness;
   }
+  /** Writes `/proc/sys/vm/compaction_proactiveness`. */
   set compactionProactiveness(percent: number) {
     checkInteger('compaction_proactiveness', percent, 0, 100);
     this.state.compaction.proactiveness = percent;
@@ -222,6 +226,7 @@ export class SlowPath {
   get compactUnevictableAllowed(): number {
     return this.state.compaction.unevictableAllowed ? 1 : 0;
   }
+  /** Writes `/proc/sys/vm/compact_unevictable_allowed`. */
   set compactUnevictableAllowed(allowed: number) {
     checkInteger('compact_unevictable_allowed', allowed, 0, 1);
     this.state.compaction.unevictableAllowed = allowed === 1;
@@ -231,6 +236,7 @@ export class SlowPath {
   get panicOnOom(): number {
     return this.state.oom.tunables.panicOnOom;
   }
+  /** Writes `/proc/sys/vm/panic_on_oom`. */
   set panicOnOom(value: number) {
     checkInteger('panic_on_oom', value, 0, 2);
     this.state.oom.tunables.panicOnOom = value;
@@ -240,6 +246,7 @@ export class SlowPath {
   get oomKillAllocatingTask(): number {
     return this.state.oom.tunables.oomKillAllocatingTask;
   }
+  /** Writes `/proc/sys/vm/oom_kill_allocating_task`. */
   set oomKillAllocatingTask(value: number) {
     checkInteger('oom_kill_allocating_task', value, -INT_MAX - 1, INT_MAX);
     this.state.oom.tunables.oomKillAllocatingTask = value;
@@ -249,6 +256,7 @@ export class SlowPath {
   get oomDumpTasks(): number {
     return this.state.oom.tunables.oomDumpTasks;
   }
+  /** Writes `/proc/sys/vm/oom_dump_tasks`. */
   set oomDumpTasks(value: number) {
     checkInteger('oom_dump_tasks', value, -INT_MAX - 1, INT_MAX);
     this.state.oom.tunables.oomDumpTasks = value;

@@ -23,17 +23,17 @@ import { createZoneCompaction } from './zone-state.ts';
 
 /** Everything that the slow path module works on, its parts introduced to each other. */
 export class SlowPathState {
-  /** What compaction works with. */
+  /** What compaction works with. @internal */
   readonly compaction: CompactionContext;
-  /** The state machine of allocations. */
+  /** The state machine of allocations. @internal */
   readonly slowPath: AllocPagesSlowpath;
-  /** kcompactd of all nodes. */
+  /** kcompactd of all nodes. @internal */
   readonly kcompactd: Kcompactd;
-  /** The OOM killer. */
+  /** The OOM killer. @internal */
   readonly oom: OomKiller;
   /** Tasks and what ends them. */
   readonly oomHost: OomHost;
-  /** Reports of failed allocations. */
+  /** Reports of failed allocations. @internal */
   readonly failureReport: AllocationFailureReport;
   /** Complaints made so far; each is made once. */
   readonly warned: Set<string> = new Set();
