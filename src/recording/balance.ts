@@ -136,7 +136,7 @@ function runLine({ buddy, loaded, machine }: Round, line: Line): Found | null {
 
 function balance({ reclaim }: LruMachine, order: number, highestZoneidx: number): string {
   try {
-    return `${reclaim.balancePgdat(0, order, highestZoneidx)}`;
+    return `${reclaim.balancePgdat(0, order, highestZoneidx, 0)}`;
   } catch (error) {
     // The kernel took the call, so a refusal is a divergence, not an error of the recording.
     if (!(error instanceof Error)) throw error;

@@ -32,7 +32,7 @@ type Found = Omit<Divergence, 'operation' | 'line'>;
 export function replayReclaim(recording: Recording): ReplayOutcome {
   const steps = recording.lines.map(readStep);
   const endPfn = 1 + steps.reduce((highest, step) => Math.max(highest, highestPfn(step)), 0);
-  const replay = new Replay(endPfn);
+  const replay = new Replay(endPfn, recording.meta?.cpus ?? 1);
   let operations = 0;
   let divergence: Divergence | null = null;
   for (let i = 0; i < steps.length; i++) {
@@ -85,15 +85,15 @@ function highestPfn(step: Step): number {
   return pages.reduce((highest, [pfn]) => Math.max(highest, pfn), 0);
 }
 
-/** The machine under replay: one node, one CPU, a page allocator that only takes pages back. */
+/** The machine under replay: one node, calls on CPU 0, a page allocator that only takes pages back. */
 class Replay {
   readonly #model: MemoryModel;
   readonly #reclaim: Reclaim;
   #writepage = true;
   #machine: LruMachine | null = null;
 
-  constructor(endPfn: number) {
-    this.#model = new MemoryModel({ endPfn });
+  constructor(endPfn: number, cpus: number) {
+    this.#model = new MemoryModel({ endPfn, cpuNode: new Array<number>(cpus).fill(0) });
     const { map } = this.#model;
     const release = (pfn: number): void => {
       map.flags[pfn] = 0;
@@ -191,7 +191,9 @@ class Replay {
       if (free === undefined) continue;
       const cell = zone.id * NR_VM_ZONE_STAT_ITEMS + ZoneStatItem.NR_FREE_PAGES;
       vmstat.zone[cell] = free[0];
-      vmstat.zoneDiff[cell] = free[1];
+      for (let cpu = 0; cpu < vmstat.cpuCount; cpu++) {
+        vmstat.zoneDiff[cpu * vmstat.zoneCount * NR_VM_ZONE_STAT_ITEMS + cell] = free[cpu + 1];
+      }
     }
   }
 }

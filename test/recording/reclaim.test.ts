@@ -229,6 +229,36 @@ describe('writepage of the recorded file (recordings README)', () => {
     });
   });
 
+  test('differences of other CPUs are loaded and stay as they are', () => {
+    const meta = {
+      kernel: '6.1.192',
+      arch: 'x86_64',
+      allocator: 'slub',
+      memory: '256M',
+      cpus: 2,
+      hugetlb: true,
+      cmdline: '',
+      kind: 'reclaim',
+    } as const;
+    const two = {
+      ...lru,
+      nodeStat: { nr_inactive_file: [7, 0, -3], nr_file_pages: [4, 0, 0] },
+      nodeStatThreshold: 8,
+      zoneStat: { DMA: { nr_free_pages: [10, 0, 2], nr_zone_inactive_file: [3, 0, 1] } },
+    };
+    const count = [
+      'get_scan_count',
+      0,
+      { mayDeactivate: 0, cacheTrimMode: 1, fileIsTiny: 0 },
+      [0, 0, 3, 0],
+    ];
+    const replay = (after: unknown) =>
+      replayReclaim({ ...recordingOf({ lruLoad: two }, count, { lru: after }), meta }).divergence;
+    expect(replay(two)).toBeNull();
+    const other = { ...two, nodeStat: { ...two.nodeStat, nr_inactive_file: [7, 0, -2] } };
+    expect(replay(other)).toMatchObject({ call: 'lru, nodeStat.nr_inactive_file[2]' });
+  });
+
   test('a page that the kernel gave away is still in use here', () => {
     const add = ['lru_add', [[713, 9]]];
     const { divergence } = replayReclaim(recordingOf({ lruLoad: lru }, add));
