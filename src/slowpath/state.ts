@@ -1,4 +1,5 @@
 import type { MemoryModel } from '../mm/memory-model.ts';
+import { showMem } from '../mm/show-mem.ts';
 import { defaultTask } from '../mm/task.ts';
 import type { LogSink } from '../mm/trace.ts';
 import { ZoneStatItem } from '../mm/vm-items.ts';
@@ -9,7 +10,6 @@ import { InstantLru } from './instant-lru.ts';
 import { Kcompactd } from './kcompactd.ts';
 import { OomKiller } from './oom-killer.ts';
 import { defaultOomTunables, type OomHost } from './oom-types.ts';
-import { showMem } from './show-mem.ts';
 import { StallDetector } from './stall.ts';
 import type {
   ReportOutput,

@@ -1,4 +1,4 @@
-// covers: src/slowpath/nodemask.ts
+// covers: src/slowpath/nodemask.ts src/slowpath/oom-types.ts
 import { describe, expect, it } from 'vitest';
 import { Gfp } from '../../src/mm/gfp.ts';
 import { NodeStatItem } from '../../src/mm/vm-items.ts';

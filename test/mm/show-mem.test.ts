@@ -3,15 +3,15 @@ import { BuddyAllocator } from '../../src/buddy/index.ts';
 import { MemoryModel } from '../../src/mm/memory-model.ts';
 import { Migratetype } from '../../src/mm/migratetype.ts';
 import { setPageblockMigratetype } from '../../src/mm/page-map.ts';
+import { type ShowMemConfig, type ShowMemSources, showMem } from '../../src/mm/show-mem.ts';
 import {
   NodeStatItem,
   NR_VM_NODE_STAT_ITEMS,
   NR_VM_ZONE_STAT_ITEMS,
   ZoneStatItem,
 } from '../../src/mm/vm-items.ts';
-import type { SlowPathConfig, SwapUsage } from '../../src/slowpath/index.ts';
-import { showMem } from '../../src/slowpath/show-mem.ts';
-import { completeConfig } from '../../src/slowpath/state.ts';
+
+const CONFIG = { numa: true, thp: true, hugetlb: true, cma: false, memoryFailure: false };
 
 /** Node 0 with DMA and DMA32, node 1 with Normal; counters that all differ. */
 function machine(): MemoryModel {
@@ -59,14 +59,14 @@ function machine(): MemoryModel {
 function report(
   nodemask: Uint8Array | null,
   highest: number,
-  config: Partial<SlowPathConfig> = {},
-  swap: SwapUsage | null = null,
+  config: Partial<ShowMemConfig> = {},
+  swap: ShowMemSources['swap'] = null,
 ): string[] {
   const model = machine();
-  return showMem({ model, config: completeConfig(model, config), swap }, nodemask, highest, 0);
+  return showMem({ model, config: { ...CONFIG, ...config }, swap }, nodemask, highest, 0);
 }
 
-describe('Mem-Info (spec slowpath-compaction 5.2)', () => {
+describe('Mem-Info (spec slowpath-compaction 5.2, buddy 5.6)', () => {
   it('is the kernel’s, byte for byte', () => {
     const lines = report(new Uint8Array([1, 0]), 0);
     expect(lines.slice(0, 9)).toEqual([
@@ -111,7 +111,7 @@ describe('Mem-Info (spec slowpath-compaction 5.2)', () => {
   it('a hopeless node says so', () => {
     const model = machine();
     model.nodes[0].kswapdFailures = 16;
-    const lines = showMem({ model, config: completeConfig(model), swap: null }, null, 3, 0);
+    const lines = showMem({ model, config: CONFIG, swap: null }, null, 3, 0);
     expect(lines.find((line) => line.startsWith('Node 0 active'))).toMatch(/unreclaimable\? yes$/);
   });
 

@@ -1,1 +1,0 @@
-export { type ShowMemSources, showMem } from '../mm/show-mem.ts';
