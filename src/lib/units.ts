@@ -20,9 +20,15 @@ export const NIL = -1;
 declare const brand: unique symbol;
 
 /** Page frame number: a physical address divided by 4096; below 2^31. */
-export type Pfn = number & { readonly [brand]: 'Pfn' };
+export type Pfn = number & {
+  /** Exists for the type checker only: tells page frame numbers from other numbers. */
+  readonly [brand]: 'Pfn';
+};
 /** Physical byte address, exact to 2^53. Never apply bit operators to it. */
-export type PhysAddr = number & { readonly [brand]: 'PhysAddr' };
+export type PhysAddr = number & {
+  /** Exists for the type checker only: tells addresses from other numbers. */
+  readonly [brand]: 'PhysAddr';
+};
 
 /** Marks a plain number as a page frame number; no check. */
 export function asPfn(value: number): Pfn {

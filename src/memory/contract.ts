@@ -25,6 +25,7 @@ export class ContractError extends PageframeError {
 const SIZE_BYTES = 16 * PAGE_SIZE;
 const RANDOM_STEPS = 2000;
 
+/** Creates an all-zero memory of that many bytes. */
 type Make = (sizeBytes: number) => PhysicalMemory;
 
 /**
@@ -38,7 +39,9 @@ type Make = (sizeBytes: number) => PhysicalMemory;
  *
  * @param make creates a memory of that many bytes (64 KiB), all zero; called afresh for every case
  */
-export function physicalMemoryContract(make: Make): ContractCase[] {
+export function physicalMemoryContract(
+  make: (sizeBytes: number) => PhysicalMemory,
+): ContractCase[] {
   return [...contentCases(make), ...blockCases(make), ...rangeCases(make)];
 }
 
