@@ -110,8 +110,10 @@ test('4.21 krealloc keeps, moves with the whole old content, or frees', () => {
   expect(slub.krealloc(block, 50, Gfp.GFP_KERNEL | Gfp.__GFP_ZERO)).toBe(block);
   expect(memory.readU8(block + 49)).toBe(49);
   expect(memory.readU8(block + 50)).toBe(0);
-  const moved = made(slub.krealloc(block, 65));
+  memory.writeU8(block + 63, 99);
+  const moved = made(slub.krealloc(block, 100));
   expect(moved).not.toBe(block);
+  expect(memory.readU8(moved + 63)).toBe(99);
   expect(memory.readU8(moved + 49)).toBe(49);
   expect(slub.locate(block)).toMatchObject({ inUse: false });
   expect(slub.krealloc(moved, 0)).toBe(ZERO_SIZE_PTR);
@@ -291,7 +293,13 @@ test('4.1 a creation without memory for its descriptor is null, error -12 in the
 });
 
 test('4.1 a creation without memory for a node structure gives everything back, error -22', () => {
-  const { slub, pages, log } = testSlub({ boot: 'kernel', topology: testTopology([0, 1], 2) });
+  const { slub, pages, log } = testSlub({
+    boot: 'kernel',
+    topology: testTopology([0, 1], 2),
+    config: { freelistRandom: true },
+  });
+  const sequences = made(slub.cache('kmalloc-256'));
+  sequences.free(take(sequences, 1)[0]);
   const descriptors = made(slub.cache('kmem_cache'));
   const nodes = made(slub.cache('kmem_cache_node'));
   // Descriptors in stock, but no node structure.
@@ -299,10 +307,14 @@ test('4.1 a creation without memory for a node structure gives everything back, 
   pages.budget = 0;
   while (nodes.alloc(Gfp.GFP_KERNEL) !== null);
   const before = descriptors.stats().activeObjects;
+  sequences.flush();
+  const shuffled = sequences.stats().activeObjects;
   log.length = 0;
   expect(slub.createCache('late', { size: 72, usersize: 1 })).toBeNull();
   expect(log[log.length - 1]).toBe('kmem_cache_create_usercopy(late) failed with error -22');
   expect(descriptors.stats().activeObjects).toBe(before);
+  sequences.flush();
+  expect(sequences.stats().activeObjects).toBe(shuffled);
   expect(slub.cache('late')).toBeNull();
 });
 

@@ -134,3 +134,11 @@ test('slub_debug at boot also covers the boot caches', () => {
   for (const cache of slub.caches) cache.validate();
   expect(slub.taint).toBe(0);
 });
+
+test('4.9 moving the boot descriptors flushes the CPU of their caches', () => {
+  const { slub } = booted({ config: { stats: true } });
+  const flushes = ['kmem_cache', 'kmem_cache_node'].map((name) =>
+    made(slub.cache(name)).readAttribute('cpuslab_flush'),
+  );
+  expect(flushes).toEqual(['1 C0=1\n', '1 C0=1\n']);
+});

@@ -119,6 +119,26 @@ test('a slab that fails its first check is lost, and the next one is tried', () 
   expect(recordOf(slub, cache).nodes[0]).toMatchObject({ nrSlabs: 1, nrPartial: 1 });
 });
 
+test('a free pointer inside an object that leads nowhere is found when the object is taken', () => {
+  const { slub, cache, memory, log } = demo(
+    SlabFlag.SLAB_CONSISTENCY_CHECKS | SlabFlag.SLAB_RED_ZONE,
+  );
+  const [first, second] = take(cache, 2);
+  cache.free(second);
+  memory.writeU8(second + 32 + 7, 0x12);
+  log.length = 0;
+  const third = made(cache.alloc());
+  expect(Math.floor(third / 4096)).not.toBe(Math.floor(first / 4096));
+  expect(essence(log)).toEqual([
+    'BUG demo (): Freepointer corrupt',
+    'FIX demo: Marking all objects used',
+  ]);
+  // At that moment the freelist of the slab is already what stood in the object.
+  expect(log.find((line) => line.startsWith('Slab'))).toMatch(/used=2 fp=0x12ff8880/);
+  expect(memory.readU32(second + 36)).toBe(0);
+  expect(recordOf(slub, cache).nodes[0]).toMatchObject({ nrSlabs: 2, nrPartial: 1 });
+});
+
 test('SLAB_TRACE prints every call', () => {
   const { cache, log } = demo(SlabFlag.SLAB_TRACE);
   const [object] = take(cache, 1);

@@ -141,3 +141,32 @@ test('4.28 the order after shrinking: few free objects first, inside that revers
   const threes = after.slice(0, 2).map(({ pfn }) => pfn);
   expect(threes).toEqual([...threes].sort((a, b) => b - a));
 });
+
+test.each(['shrink', 'destroy'] as const)(
+  '4.8, 4.28 %s gives empty slabs back in reverse order of the list',
+  (how) => {
+    const { slub, pages } = testSlub();
+    const cache = made(slub.createCache('c', { size: 8192 }));
+    const objects = take(cache, 4 * 5);
+    for (const object of objects) cache.free(object);
+    cache.flush();
+    const listed = recordOf(slub, cache).nodes[0].partial.map(({ pfn }) => pfn);
+    expect(listed.length).toBeGreaterThan(3);
+    pages.freed.length = 0;
+    cache[how]();
+    expect(pages.freed.map(({ pfn }) => pfn)).toEqual(listed.reverse());
+  },
+);
+
+test('4.15 empty slabs of a drained list go back in reverse order of the list', () => {
+  const { slub, pages } = testSlub();
+  const cache = made(slub.createCache('c', { size: 8192 }));
+  cache.writeAttribute('min_partial', '0');
+  const objects = take(cache, 4 * 4);
+  for (const object of objects.slice(0, 12)) cache.free(object);
+  const chain = recordOf(slub, cache).cpus[0].partial.map(({ pfn }) => pfn);
+  expect(chain).toHaveLength(3);
+  pages.freed.length = 0;
+  cache.flush();
+  expect(pages.freed.map(({ pfn }) => pfn)).toEqual(chain.reverse());
+});

@@ -6,7 +6,7 @@ import { Gfp } from '../../src/mm/gfp.ts';
 import { DEBUG_DEFAULT_FLAGS, SlabFlag } from '../../src/mm/slab-flags.ts';
 import type { SlubAllocator } from '../../src/slub/allocator.ts';
 import type { SlubCache } from '../../src/slub/cache.ts';
-import { made, testSlub, testTopology } from './support.ts';
+import { made, recordOf, testSlub, testTopology } from './support.ts';
 
 const BYTES = 0x400 * 4096 * 2;
 const { SLAB_TYPESAFE_BY_RCU, SLAB_RECLAIM_ACCOUNT } = SlabFlag;
@@ -146,4 +146,17 @@ test('slots of slabs grow and are used again', () => {
   for (let i = 0; i < 1500; i++) cache.alloc();
   expect(slabs.count).toBe(count);
   slub.assertInvariants();
+});
+
+test('a long list of a CPU comes back whole', () => {
+  const { slub } = testSlub();
+  const cache = made(slub.createCache('c', { size: 8192 }));
+  const held = Array.from({ length: 16 }, () => made(cache.alloc()));
+  for (const i of [0, 4, 8]) cache.free(held[i]);
+  const before = recordOf(slub, cache);
+  expect(before.cpus[0].partial.map(({ slabs }) => slabs)).toEqual([3, 2, 1]);
+  const snapshot = slub.snapshot();
+  cache.flush();
+  slub.restore(snapshot);
+  expect(recordOf(slub, cache)).toEqual(before);
 });
