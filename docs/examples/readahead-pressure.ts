@@ -14,7 +14,7 @@ const { GFP_NOWAIT, __GFP_MOVABLE, __GFP_NOWARN } = mm.Gfp;
 export function run(print: (line: string) => void): void {
   const machine = boot({
     e820: 'BIOS-e820: [mem 0x0000000001000000-0x0000000004ffffff] usable',
-    disk: { writeJiffies: 10_000 },
+    disk: { writeJiffies: 10_000, queueDepth: Number.POSITIVE_INFINITY },
   });
   const { pageCache, reclaim } = machine;
 

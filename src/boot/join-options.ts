@@ -19,7 +19,7 @@ export interface JoinOptions {
   readonly slab?: 'slub' | 'slab' | null;
   /** Swap space in pages. Default 0. */
   readonly swapPages?: number;
-  /** How fast dirty pages are written. */
+  /** How fast dirty pages are written. Default: a jiffy each, 128 at a time. */
   readonly disk?: WritebackOptions;
   /**
    * Answers of the surroundings that replace those of the page cache: whether a page was used, how it

@@ -8,11 +8,14 @@ import { Reclaim } from '../reclaim/reclaim.ts';
 import { Swap } from '../reclaim/swap.ts';
 import type { OomHost, SlabUsage } from '../slowpath/oom-types.ts';
 import { SlowPath } from '../slowpath/slowpath.ts';
-import type { MigrationHost } from '../slowpath/types.ts';
+import type { MigrationHost, SlowPathReclaim } from '../slowpath/types.ts';
 import { ProcessTable } from './processes.ts';
 
 /** Milliseconds in a second. */
 const MSEC_PER_SEC = 1000;
+
+/** Writes that the disk of a machine takes at a time. @kernel BLKDEV_DEFAULT_RQ */
+const QUEUE_DEPTH = 128;
 
 /** What all allocators of a machine share. */
 export interface SharedParts {
@@ -61,6 +64,7 @@ export function joinPressure(
   const common = { model, task, log, checks, ...(trace && { trace }) };
   const reclaim = new Reclaim({ ...common, allocator: buddy, swap });
   const cache = new PageCache(reclaim, {
+    queueDepth: QUEUE_DEPTH,
     ...options.disk,
     pages: buddy,
     // The slow path reclaims, and the host of the machine says when kswapd runs.
@@ -73,7 +77,7 @@ export function joinPressure(
     ...common,
     pages: buddy,
     lru: reclaim,
-    reclaim,
+    reclaim: reclaimWithDisk(reclaim, cache),
     host: migrationHost(cache, host),
     oom: options.oom ?? oomHost(processes, slabCaches),
     ...(swap.totalPages > 0 && { swap }),
@@ -97,6 +101,20 @@ export function joinPressure(
     jiffies: () => cache.jiffies,
   };
   return { reclaim, pageCache: cache, slowPath, processes };
+}
+
+/** Direct reclaim beside a disk: who got nothing waits a jiffy for the writes that are under way. */
+function reclaimWithDisk(reclaim: Reclaim, cache: PageCache): SlowPathReclaim {
+  return {
+    tryToFreePages: (...request) => {
+      const freed = reclaim.tryToFreePages(...request);
+      if (freed === 0 && cache.writing > 0) cache.advance(1, request[4]);
+      return freed;
+    },
+    zoneReclaimablePages: (zone) => reclaim.zoneReclaimablePages(zone),
+    wakeupKswapd: (...request) => reclaim.wakeupKswapd(...request),
+    kswapdState: (node) => reclaim.kswapdState(node),
+  };
 }
 
 /** Who owns the pages that compaction moves: the page cache, unless the user says so. */

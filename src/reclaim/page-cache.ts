@@ -245,7 +245,7 @@ export class PageCache implements ReclaimHost, LeafWatcher {
 
   /** Starts to write all dirty pages. @kernel sync */
   sync(cpu = 0): void {
-    this.#queue.flush(Number.POSITIVE_INFINITY, cpu);
+    this.#queue.flushAll(cpu);
   }
 
   /**
@@ -287,7 +287,7 @@ export class PageCache implements ReclaimHost, LeafWatcher {
       return AOP_WRITEPAGE_ACTIVATE;
     }
     folioStartWriteback(this.#state, pfn, cpu);
-    this.#queue.started(pfn);
+    this.#queue.started(pfn, cpu);
     return 0;
   }
 
