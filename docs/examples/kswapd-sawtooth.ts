@@ -87,6 +87,7 @@ function plot(): string {
   ]);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11" fill="#444">`,
+    '<title>Free pages while a file larger than memory is read</title>',
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     `<path d="M${left} 10V${height - bottom}H${width - 90}" fill="none" stroke="#444"/>`,
     `<text x="14" y="${height / 2}" transform="rotate(-90 14 ${height / 2})" text-anchor="middle">free pages</text>`,
