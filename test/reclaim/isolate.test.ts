@@ -74,6 +74,20 @@ describe('isolation for reclaim (spec 4.21)', () => {
     expect(lines[0]).toContain('nr_scanned=3 nr_skipped=0 nr_taken=2');
   });
 
+  test('nothing but such pages: they are looked at again and again', () => {
+    const world = new World();
+    const [a, b] = world.lruPages(2, { mapped: 1 });
+    expect(isolate(world, 5, { mayUnmap: false })).toEqual([]);
+    expect(world.state.isolation).toEqual({ scanned: 5, taken: 0, freed: 0 });
+    expect(world.reclaim.lruList(0, FILE)).toEqual([a, b]);
+    const single = new World();
+    const pfn = single.lruPage({ mapped: 1 });
+    const free = single.lruPage();
+    expect(isolate(single, 7, { mayUnmap: false })).toEqual([free]);
+    expect(single.state.isolation.scanned).toBe(7);
+    expect(single.reclaim.lruList(0, FILE)).toEqual([pfn]);
+  });
+
   test('an empty list is traced as well', () => {
     const lines: string[] = [];
     const world = new World({ trace: vmscanFtrace((_, text) => lines.push(text)) });
