@@ -25,7 +25,7 @@ import {
   readKmemCall,
   runKmemCall,
 } from './kmem-calls.ts';
-import { asDivergence, createAs, formatCreate, metaOf } from './slab-geometry.ts';
+import { asDivergence, createAs, formatCreate, metaOf } from './kmem-create.ts';
 import { readSlabGeometry } from './slab-geometry-record.ts';
 import { isDebugBuild, replayWithOrders, requestedFlags, slabMaxOrders } from './slab-machine.ts';
 import { type CacheRecord, readCacheStates, recordOfCache } from './slab-state.ts';
