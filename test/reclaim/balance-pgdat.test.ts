@@ -188,6 +188,22 @@ describe('boosted watermarks (spec 4.16)', () => {
     expect(world.zone().watermarkBoost).toBe(0);
   });
 
+  test('anonymous pages are left alone meanwhile', () => {
+    const { world } = watched({ nodes: [[0, 0, 60000, 0]], swapPages: 1000 });
+    world.lruPages(20000, { anon: true });
+    world.lruPages(8000);
+    world.zone().watermark.set([10, 20, 30, 40]);
+    world.zone().watermarkBoost = 512;
+    world.model.tunables.swappiness = 200;
+    world.reclaim.balancePgdat(0, 0, 2);
+    expect(world.event('pgscan_anon')).toBe(0);
+    expect(world.event('pgsteal_file')).toBeGreaterThan(0);
+    // Without a boost they are scanned.
+    world.zone().watermark[2] = 40000;
+    world.reclaim.balancePgdat(0, 0, 2);
+    expect(world.event('pgscan_anon')).toBeGreaterThan(0);
+  });
+
   test('a boost that came meanwhile stays', () => {
     const { world } = watched();
     world.lruPages(4000 / 2, {});

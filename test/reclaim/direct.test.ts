@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { vmscanFtrace } from '../../src/mm/ftrace-vmscan.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
-import { ZoneStatItem } from '../../src/mm/vm-items.ts';
-import { modZoneState } from '../../src/mm/vmstat.ts';
+import { NodeStatItem, ZoneStatItem } from '../../src/mm/vm-items.ts';
+import { modNodeState, modZoneState } from '../../src/mm/vmstat.ts';
 import { CompactResult, VmscanThrottle } from '../../src/reclaim/constants.ts';
 import { currentGfpContext } from '../../src/reclaim/direct.ts';
 import { World, type WorldOptions } from './support.ts';
@@ -94,6 +94,21 @@ describe('direct reclaim (spec 4.26)', () => {
     // Node 1 is out of bounds.
     direct(world, GFP_KERNEL, 0, new Uint8Array([1, 0]));
     expect(world.reclaim.lruList(1, 2)).toHaveLength(32);
+  });
+
+  test('refaults are remembered after every round, on the nodes of the request', () => {
+    const world = new World({
+      nodes: [
+        [0, 0, 64, 0],
+        [0, 0, 64, 0],
+      ],
+    });
+    for (const node of [0, 1]) {
+      const item = NodeStatItem.workingset_activate_file;
+      modNodeState(world.model.vmstat, 0, node, item, 3);
+    }
+    direct(world, GFP_KERNEL, 0, new Uint8Array([0, 1]));
+    expect([...world.state.refaults]).toEqual([0, 0, 0, 3]);
   });
 
   test('a node is shrunk once per pass', () => {

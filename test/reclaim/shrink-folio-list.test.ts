@@ -190,6 +190,10 @@ describe('dirty file pages (spec 4.23)', () => {
   test.each<[string, Case]>([
     ['direct reclaim', { page: { dirty: true } }],
     ['kswapd', { page: { dirty: true }, kswapd: true }],
+    [
+      'direct reclaim, coming round again among dirty pages',
+      { page: { dirty: true, reclaim: true }, pgdatFlags: PgdatFlag.PGDAT_DIRTY },
+    ],
     ['kswapd, coming round again', { page: { dirty: true, reclaim: true }, kswapd: true }],
     [
       'kswapd, among dirty pages',
