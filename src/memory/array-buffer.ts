@@ -14,14 +14,20 @@ export function arrayBufferMemory(buffer: ArrayBufferLike): PhysicalMemory {
   return new ArrayBufferMemory(buffer);
 }
 
+/** Whether typed arrays of this host have the byte order of the memory. */
+const LITTLE_ENDIAN_HOST = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
 /** Words go through a DataView: it states the byte order, and costs no more than a typed array. */
 class ArrayBufferMemory implements PhysicalMemory {
   readonly sizeBytes: number;
+  readonly words: Uint32Array | undefined;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
 
   constructor(buffer: ArrayBufferLike) {
     this.sizeBytes = buffer.byteLength;
+    const wordCount = Math.floor(buffer.byteLength / 4);
+    this.words = LITTLE_ENDIAN_HOST ? new Uint32Array(buffer, 0, wordCount) : undefined;
     this.#bytes = new Uint8Array(buffer, 0, buffer.byteLength);
     this.#view = new DataView(buffer, 0, buffer.byteLength);
   }

@@ -55,6 +55,16 @@ function contentCases(make: Make): ContractCase[] {
         expectEqual(`word ${addr}`, memory.readU32(addr), 0);
       }
     }),
+    onMemory('has the same content as words, if it has words', make, (memory) => {
+      const { words } = memory;
+      if (words === undefined) return;
+      expectEqual('number of words', words.length, Math.floor(SIZE_BYTES / 4));
+      memory.writeU32(8, 0x89abcdef);
+      expectEqual('words[2]', words[2], memory.readU32(8));
+      words[SIZE_BYTES / 4 - 1] = 0x01020304;
+      expectEqual('last word', memory.readU32(SIZE_BYTES - 4), 0x01020304);
+      expectEqual('last byte', memory.readU8(SIZE_BYTES - 1), 1);
+    }),
     onMemory('keeps the low 8 bits of a byte', make, (memory) => {
       memory.writeU8(5, 0x1ab);
       memory.writeU8(6, -1);

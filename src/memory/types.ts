@@ -28,4 +28,10 @@ export interface PhysicalMemory {
    * keep it in side arrays instead.
    */
   readonly contentless?: boolean;
+  /**
+   * The content as one array of words, word i at address 4 * i, where storage and host allow it: what
+   * is called millions of times reads and writes it without a call. Its length drops to 0 when the
+   * storage is gone. A backend that must see every access leaves it out.
+   */
+  readonly words?: Uint32Array | undefined;
 }

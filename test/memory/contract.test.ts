@@ -87,6 +87,8 @@ const defects: [string, (sizeBytes: number) => PhysicalMemory][] = [
   ['fills cut at the end', spoilt((_, b) => ({ fill: (a, n, v) => void b.fill(v, a, a + n) }))],
   ['one buffer for all', () => arrayBufferMemory(shared)],
   ['content although contentless', spoilt(() => ({ contentless: true }))],
+  ['words of another content', spoilt(() => ({ words: new Uint32Array(16384) }))],
+  ['too few words', spoilt((right) => ({ words: right.words?.subarray(1) }))],
 ];
 
 test.each(defects)('the contract notices %s', (_, make) => {
