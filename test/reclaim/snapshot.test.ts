@@ -83,3 +83,14 @@ test('pages in add batches are known after a restore', () => {
     expect.objectContaining({ code: 'BAD_STATE' }),
   );
 });
+
+test('mappings made after the snapshot are forgotten', () => {
+  const world = busy();
+  const saved = world.reclaim.snapshot();
+  const pfn = world.lruPage();
+  world.state.rmap.young[pfn] = 2;
+  world.state.rmap.marks[pfn] = RmapMark.EXEC;
+  world.reclaim.lruvecDelFolio(pfn);
+  world.reclaim.restore(saved);
+  expect([world.state.rmap.young[pfn], world.state.rmap.marks[pfn]]).toEqual([0, 0]);
+});
