@@ -6,7 +6,6 @@ import type { TaskContext } from '../mm/task.ts';
 import type { LogSink, TraceSink } from '../mm/trace.ts';
 import type { Zone } from '../mm/zone.ts';
 import { SlowPathError } from './errors.ts';
-import { formatExtfragIndex, formatUnusableIndex } from './format.ts';
 import { assertInvariants } from './invariants.ts';
 import { compactMemory, compactNode } from './kcompactd.ts';
 import { oomScore } from './oom-badness.ts';
@@ -179,16 +178,6 @@ export class SlowPath {
   /** What `/proc/PID/oom_score` shows of a process. @kernel proc_oom_score (spec slowpath-compaction 4.29) */
   oomScore(task: OomTask): number {
     return oomScore(task, this.state.oom.totalPages());
-  }
-
-  /** The file `extfrag/extfrag_index` of debugfs. (spec slowpath-compaction 5.5) */
-  extfragIndex(): string[] {
-    return formatExtfragIndex(this.state.compaction);
-  }
-
-  /** The file `extfrag/unusable_index` of debugfs. (spec slowpath-compaction 5.5) */
-  unusableIndex(): string[] {
-    return formatUnusableIndex(this.state.compaction);
   }
 
   /** Plain data to `restore` later: everything that is neither in the memory model nor the host's. */

@@ -207,6 +207,33 @@ describe('example 2a: retries of an order-0 request', () => {
   });
 });
 
+describe('registers after a kill', () => {
+  it('the count of rounds without progress starts anew, priorities stay', () => {
+    const loops: string[] = [];
+    const trace = oomFtrace((event, text) => {
+      if (event === 'reclaim_retry_zone') loops.push(text.replace(/.*loops=(\d+).*/, '$1'));
+    });
+    const oom = oneProcess(false);
+    const world = scripted({
+      reclaimable: 300,
+      oom,
+      watermark: (_order, mark, free) => free > mark + 100,
+      options: {
+        trace,
+        hooks: {
+          onStall: ({ rounds }) => {
+            if (rounds === 2) throw new Error('enough');
+          },
+        },
+      },
+    });
+    expect(() => world.alloc(GFP_KERNEL, 0)).toThrow('enough');
+    const once = Array.from({ length: 16 }, (_, i) => `${i + 1}`);
+    expect(loops).toEqual([...once, ...once]);
+    expect(oom.killed).toHaveLength(1);
+  });
+});
+
 describe('OOM state (spec slowpath-compaction 4.10)', () => {
   it('a last look at the high mark may find a page', () => {
     const world = scripted({ page: (_attempt, flags) => (flags === 0x42 ? 3 : -1) });

@@ -239,6 +239,15 @@ describe('the ends of a run', () => {
     expect(world.model.pagesets.count[world.zone.id]).toBeGreaterThan(0);
   });
 
+  it('an unused target raises the cached position to its block', () => {
+    const world = small({ host: { migrate: (from) => (from === 0x1000 ? 2 : 0) } });
+    const control = direct(world, 3, CompactPriority.COMPACT_PRIO_SYNC_LIGHT);
+    expect(compactZone(world.ctx, control, null)).toBe(CompactResult.COMPACT_SUCCESS);
+    // Example 6 leaves it at 0x1400, one block lower.
+    expect(world.ctx.zones[world.zone.id].cachedFreePfn).toBe(0x1600);
+    expect(world.moves).toHaveLength(255);
+  });
+
   it('deferral that ran its full length resets the hints first', () => {
     const world = small();
     const state = world.ctx.zones[world.zone.id];

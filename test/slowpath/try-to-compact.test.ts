@@ -119,6 +119,7 @@ describe('capture (spec slowpath-compaction 4.23)', () => {
 
   it('the block that merges is the request’s, without any list and any pgalloc', () => {
     const of = createWorld(OPTIONS);
+    of.ctx.zones[of.zone.id].blockskipFlush = true;
     const free = zoneState(of.model.vmstat, of.zone.id, ZoneStatItem.NR_FREE_PAGES);
     const pfn = of.buddy.allocPages(MOVABLE | Gfp.__GFP_COMP, 9);
     expect(pfn).toBe(0x1400);
@@ -128,7 +129,11 @@ describe('capture (spec slowpath-compaction 4.23)', () => {
     expect(map.refcount[0x1400]).toBe(1);
     expect(zoneState(vmstat, of.zone.id, ZoneStatItem.NR_FREE_PAGES)).toBe(free - 512);
     expect(wrongOwners(of.model, claimedOf(of, OPTIONS, [[0x1400, 9]]))).toEqual([]);
-    expect(of.ctx.zones[of.zone.id]).toMatchObject({ considered: 0, orderFailed: 10 });
+    expect(of.ctx.zones[of.zone.id]).toMatchObject({
+      considered: 0,
+      orderFailed: 10,
+      blockskipFlush: false,
+    });
     // The block ends the run without a last look.
     expect(of.events.filter((line) => line.includes('finished')).at(-1)).not.toContain('success');
   });
