@@ -1,6 +1,7 @@
 export { AllocContext } from './alloc-context.ts';
 export { AllocFlag } from './alloc-flags.ts';
 export { BuddyAllocator } from './allocator.ts';
+export type { BadPageReports } from './bad-page.ts';
 export { type BuddyinfoLine, formatBuddyinfo, parseBuddyinfo } from './buddyinfo.ts';
 export type { PageSlots } from './bulk.ts';
 export { type CreateBuddyOptions, createBuddy, type ZoneSpec } from './create.ts';
@@ -34,6 +35,7 @@ export {
   type PagetypeinfoZone,
   parsePagetypeinfo,
 } from './pagetypeinfo.ts';
+export type { FreeSlot, RequestSlot } from './request-slot.ts';
 export {
   formatShowMem,
   parseShowMem,

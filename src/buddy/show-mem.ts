@@ -15,7 +15,12 @@ export interface ShowMemOptions extends Partial<ShowMemConfig> {
   /** CPU whose lists `local_pcp` is about. Default 0. */
   readonly cpu?: number;
   /** Swap space in pages. Default: none, and no swap lines. */
-  readonly swap?: { readonly totalPages: number; readonly nrFree: number };
+  readonly swap?: {
+    /** Size of all swap devices, pages. */
+    readonly totalPages: number;
+    /** Pages that are free on them. */
+    readonly nrFree: number;
+  };
 }
 
 /**

@@ -101,10 +101,12 @@ export {
 } from './memory-range.ts';
 export {
   type MemorySnapshot,
+  type NodeNumber,
   type NodeSnapshot,
   restoreMemory,
   type SparseArray,
   snapshotMemory,
+  type ZoneNumber,
   type ZoneSnapshot,
 } from './memory-snapshot.ts';
 export {

@@ -42,7 +42,12 @@ export function ramPagesIn(
 export function nodePfnRange(
   ranges: readonly MemoryRange[],
   node: number,
-): { readonly startPfn: number; readonly endPfn: number } {
+): {
+  /** First page frame. */
+  readonly startPfn: number;
+  /** One past the last page frame. */
+  readonly endPfn: number;
+} {
   let startPfn = Number.POSITIVE_INFINITY;
   let endPfn = 0;
   for (const range of ranges) {

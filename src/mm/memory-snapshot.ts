@@ -15,14 +15,23 @@ export interface SparseArray<T> {
 }
 
 type PageArrays = {
+  /** PG_ bits and marks. */
   flags: Uint32Array;
+  /** Following index on its list. */
   next: Int32Array;
+  /** Preceding index on its list. */
   prev: Int32Array;
+  /** References. */
   refcount: Int32Array;
+  /** Owner's word. */
   private: Int32Array;
+  /** Page-table mappings. */
   mapcount: Int16Array;
+  /** Zone id + 1. */
   zone: Uint8Array;
+  /** What starts at a page. */
   blockState: Uint8Array;
+  /** Migratetype and skip hint per pageblock. */
   pageblockFlags: Uint8Array;
 };
 
@@ -38,7 +47,8 @@ const PAGE_ARRAYS = [
   'pageblockFlags',
 ] as const satisfies readonly (keyof PageArrays)[];
 
-type ZoneNumber =
+/** Names of the numbers of a zone that a snapshot holds. */
+export type ZoneNumber =
   | 'startPfn'
   | 'spannedPages'
   | 'presentPages'
@@ -64,7 +74,8 @@ const ZONE_NUMBERS: readonly ZoneNumber[] = [
   'pagesetBatch',
 ];
 
-type NodeNumber =
+/** Names of the numbers of a node that a snapshot holds. */
+export type NodeNumber =
   | 'startPfn'
   | 'spannedPages'
   | 'presentPages'

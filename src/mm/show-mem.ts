@@ -42,7 +42,12 @@ export interface ShowMemSources {
   /** What is built in. */
   readonly config: ShowMemConfig;
   /** Swap space in pages, null for none (SWAP off). */
-  readonly swap: { readonly totalPages: number; readonly nrFree: number } | null;
+  readonly swap: {
+    /** Size of all swap devices, pages. */
+    readonly totalPages: number;
+    /** Pages that are free on them. */
+    readonly nrFree: number;
+  } | null;
 }
 
 /** What a report leaves out. */

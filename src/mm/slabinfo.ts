@@ -37,7 +37,12 @@ export function formatSlabinfo(
  * @kernel dump_unreclaimable_slab (spec slub 5.3)
  */
 export function formatUnreclaimableSlab<
-  C extends { readonly name: string; stats(): KmemCacheStats },
+  C extends {
+    /** Name of the cache. */
+    readonly name: string;
+    /** Its figures now. */
+    stats(): KmemCacheStats;
+  },
 >(caches: readonly C[], isReclaimable: (cache: C) => boolean): string[] {
   const lines = ['Unreclaimable slab info:', 'Name                      Used          Total'];
   for (const cache of caches) {

@@ -133,7 +133,12 @@ export function cacheEstimate(
   order: number,
   size: number,
   flags: number,
-): { readonly num: number; readonly leftBytes: number } {
+): {
+  /** Objects. */
+  readonly num: number;
+  /** Bytes left over. */
+  readonly leftBytes: number;
+} {
   const blockBytes = PAGE_SIZE * 2 ** order;
   const elsewhere = FreelistFlag.CFLGS_OBJFREELIST_SLAB | FreelistFlag.CFLGS_OFF_SLAB;
   const perObject = (flags & elsewhere) === 0 ? size + 1 : size;

@@ -11,6 +11,7 @@ export { SlabAllocator } from './allocator.ts';
 export { ALIEN_LIMIT, ArrayCache, BATCHCOUNT_UNUSED, BATCHREFILL_LIMIT } from './array-cache.ts';
 export { SlabCache } from './cache.ts';
 export { type AlienCaches, CacheNode, CacheState } from './cache-state.ts';
+export type { CallTracer } from './call-trace.ts';
 export { POISON_END, POISON_FREE, POISON_INUSE } from './debug-layout.ts';
 export {
   cacheEstimate,

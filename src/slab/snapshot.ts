@@ -41,7 +41,9 @@ export interface CacheNodeSnapshot {
   readonly shared: ArrayCacheSnapshot | null;
   /** Arrays for other nodes. */
   readonly alien: {
+    /** Where the table of pointers lies. */
     readonly address: number;
+    /** One array per other node. */
     readonly caches: readonly (ArrayCacheSnapshot | null)[];
   } | null;
 }
@@ -105,7 +107,12 @@ export interface SlabSnapshot {
   /** Warnings that were given. */
   readonly warnedOnce: readonly string[];
   /** Rate limit of out-of-memory reports. */
-  readonly oomReports: { readonly begin: number; readonly printed: number };
+  readonly oomReports: {
+    /** When the interval began, jiffies. */
+    readonly begin: number;
+    /** Reports since. */
+    readonly printed: number;
+  };
 }
 
 const CACHE_NUMBERS = [

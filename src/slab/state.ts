@@ -120,7 +120,12 @@ export class SlabState {
   /** Warnings that are given only once and were. */
   readonly warnedOnce: Set<string> = new Set();
   /** Start of the current interval of rate-limited reports, jiffies, and reports since. */
-  readonly oomReports = { begin: 0, printed: 0 };
+  readonly oomReports = {
+    /** When the interval began, jiffies. */
+    begin: 0,
+    /** Reports since. */
+    printed: 0,
+  };
 
   /** How the kernel was built. */
   readonly config: SlabConfig;

@@ -2,7 +2,7 @@ import { DEBUG_DEFAULT_FLAGS, SlabFlag } from '../mm/slab-flags.ts';
 import type { LogSink } from '../mm/trace.ts';
 
 /** One block of `slub_debug=` that names caches. */
-interface DebugBlock {
+export interface DebugBlock {
   /** Debug flags of the block. */
   readonly flags: number;
   /** Names, some with `*`. */

@@ -8,8 +8,10 @@ export {
 export type { KmemCacheOptions } from '../mm/slab-create.ts';
 export { SlabFlag } from '../mm/slab-flags.ts';
 export { SlubAllocator } from './allocator.ts';
+export type { Addresses } from './bulk.ts';
 export { SlubCache, type SlubGeometry } from './cache.ts';
 export {
+  type DebugBlock,
   kmemCacheFlags,
   noSlubDebug,
   parseSlubDebug,
@@ -19,8 +21,8 @@ export { calculateSizes, type Layout, type LayoutInput } from './layout.ts';
 export { calculateOrder, type OrderParameters } from './order.ts';
 export { parseSlubParameters } from './parameters.ts';
 export type { Constructors } from './restore.ts';
-export { formatBootLine } from './slabinfo.ts';
-export type { SlubSnapshot } from './snapshot.ts';
+export { type BootLineInput, formatBootLine } from './slabinfo.ts';
+export type { CacheSnapshot, SlubSnapshot } from './snapshot.ts';
 export { createKmemCache, type KmemCacheStandaloneOptions } from './standalone.ts';
 export { STAT_NAMES, type StatName } from './statistics.ts';
 export type { AttributeName, SysfsEntry } from './sysfs.ts';
