@@ -244,12 +244,13 @@ export class Machine {
   /**
    * All broken rules of all allocators, and of their common page frames (`MACHINE-1`: a frame has one
    * owner at most; `MACHINE-2`: none is lost). Between two calls there are none.
+   * @param owners what `owners` says now, if the caller has it already
    */
-  checkInvariants(): InvariantViolation[] {
+  checkInvariants(owners: Owners = this.owners()): InvariantViolation[] {
     const violations = [
       ...checkModelInvariants(this.model),
       ...checkBuddyInvariants(this.buddy.state),
-      ...this.owners().violations,
+      ...owners.violations,
     ];
     if (this.#pressure !== null) {
       violations.push(...checkReclaimInvariants(this.#pressure.reclaim.state));

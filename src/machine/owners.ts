@@ -1,5 +1,5 @@
 import type { InvariantViolation } from '../lib/errors.ts';
-import { hex, MAX_ORDER } from '../lib/units.ts';
+import { hex, MAX_ORDER, NIL } from '../lib/units.ts';
 import { freeListHead } from '../mm/free-area.ts';
 import type { MemoryModel } from '../mm/memory-model.ts';
 import { MIGRATE_TYPES } from '../mm/migratetype.ts';
@@ -48,7 +48,8 @@ export const FRAME_OWNER_NAMES = [
   'lost',
 ] as const;
 
-const OWNERS = FRAME_OWNER_NAMES.length;
+/** Nobody yet. */
+const NONE = FrameOwner.NONE;
 
 /** Who has which page frames of a machine at one moment. */
 export interface Owners {
@@ -84,12 +85,14 @@ class Census {
     const { of } = this;
     const end = pfn + (1 << order);
     for (let page = pfn; page < end; page++) {
-      if (of[page] !== FrameOwner.NONE) {
-        const names = `${FRAME_OWNER_NAMES[of[page]]} and ${FRAME_OWNER_NAMES[owner]}`;
-        this.report(1, `page frame ${hex(page)} is ${names}`);
-      }
+      if (of[page] !== NONE) this.#reportTwo(page, owner);
       of[page] = owner;
     }
+  }
+
+  #reportTwo(pfn: number, owner: number): void {
+    const names = `${FRAME_OWNER_NAMES[this.of[pfn]]} and ${FRAME_OWNER_NAMES[owner]}`;
+    this.report(1, `page frame ${hex(pfn)} is ${names}`);
   }
 
   report(rule: number, message: string): void {
@@ -127,51 +130,54 @@ class Census {
 
   /** What is in use: blocks that were handed out, and boot memory. */
   countUsed(): void {
+    const { of } = this;
     const { map } = this.#model;
     const { endPfn, flags, refcount, zone } = map;
-    let pfn = 0;
-    while (pfn < endPfn) {
-      if (zone[pfn] === 0 || this.of[pfn] !== FrameOwner.NONE) {
-        pfn++;
+    for (let pfn = 0; pfn < endPfn; pfn++) {
+      if (of[pfn] !== NONE || zone[pfn] === 0) continue;
+      const order = refcount[pfn] > 0 ? allocatedOrder(map, pfn) : NIL;
+      if (order < 0) {
+        const isReserved = (flags[pfn] & PageFlag.PG_reserved) !== 0;
+        of[pfn] = isReserved ? FrameOwner.RESERVED : FrameOwner.LOST;
         continue;
       }
-      const order = allocatedOrder(map, pfn);
-      if (order >= 0 && refcount[pfn] > 0) {
-        const owner = this.#ownerOf(pfn);
-        this.claim(pfn, order, owner);
-        if (owner === FrameOwner.CALLER) this.blocks.push([pfn, order]);
-        pfn += 1 << order;
-        continue;
-      }
-      const reserved = (flags[pfn] & PageFlag.PG_reserved) !== 0;
-      this.of[pfn] = reserved ? FrameOwner.RESERVED : FrameOwner.LOST;
-      pfn++;
+      const owner = this.#ownerOf(pfn, flags[pfn]);
+      this.claim(pfn, order, owner);
+      if (owner === FrameOwner.CALLER) this.blocks.push([pfn, order]);
     }
   }
 
-  #ownerOf(pfn: number): number {
-    const flags = this.#model.map.flags[pfn];
+  #ownerOf(pfn: number, flags: number): number {
     if ((flags & PageFlag.PG_slab) !== 0) return FrameOwner.SLAB;
     if ((flags & PageMark.MAPPING_ANON) !== 0) return FrameOwner.ANON;
-    if (this.#pressure?.pageCache.fileOf(pfn)) return FrameOwner.FILE;
+    if ((flags & PageMark.MAPPING) !== 0 && this.#pressure?.pageCache.fileOf(pfn)) {
+      return FrameOwner.FILE;
+    }
     return this.#batched.has(pfn) ? FrameOwner.BATCH : FrameOwner.CALLER;
   }
 
-  /** MACHINE-2: a zone has as many pages on lists and in use as it was given. */
-  checkManaged(): void {
+  /**
+   * Counts page frames by owner. MACHINE-2: a zone has as many pages on lists and in use as it was
+   * given.
+   * @returns page frames by owner
+   */
+  count(): Int32Array {
+    const { of } = this;
     const { map, zones } = this.#model;
-    const pages = new Int32Array(zones.length);
-    const { NONE, RESERVED, LOST } = FrameOwner;
+    const counts = new Int32Array(FRAME_OWNER_NAMES.length);
+    const managed = new Int32Array(zones.length + 1);
     for (let pfn = 0; pfn < map.endPfn; pfn++) {
-      const owner = this.of[pfn];
-      if (owner === NONE || owner === RESERVED) continue;
-      if (owner !== LOST) pages[map.zone[pfn] - 1]++;
-      else this.report(2, `page frame ${hex(pfn)} is lost`);
+      const owner = of[pfn];
+      counts[owner]++;
+      if (owner === FrameOwner.LOST) this.report(2, `page frame ${hex(pfn)} is lost`);
+      else if (owner > FrameOwner.RESERVED) managed[map.zone[pfn]]++;
     }
     for (const { id, managedPages } of zones) {
-      if (pages[id] === managedPages) continue;
-      this.report(2, `zone ${id} has ${managedPages} pages, ${pages[id]} are somewhere`);
+      const found = managed[id + 1];
+      if (found === managedPages) continue;
+      this.report(2, `zone ${id} has ${managedPages} pages, ${found} are somewhere`);
     }
+    return counts;
   }
 }
 
@@ -195,9 +201,7 @@ export function ownersOf(model: MemoryModel, pressure: Pressure | null): Owners 
   const census = new Census(model, pressure);
   census.countFree();
   census.countUsed();
-  census.checkManaged();
-  const counts = new Array<number>(OWNERS).fill(0);
-  for (const owner of census.of) counts[owner]++;
+  const counts = census.count();
   const named = FRAME_OWNER_NAMES.map((name, owner) => [name, counts[owner]] as const);
   const pages = Object.fromEntries(named) as Owners['pages'];
   const { blocks, of, violations } = census;
