@@ -8,7 +8,7 @@ import { newSlab } from './new-slab.ts';
 import { incSlabsNode } from './node-lists.ts';
 import { getPartial, reservesMatch } from './node-partial.ts';
 import { outOfMemoryReport } from './oom-report.ts';
-import { checkStoredNext, objectAddress } from './pointer.ts';
+import { checkStoredNext, hasPointerWord, objectAddress } from './pointer.ts';
 import { FREELIST_END, LINK_ALLOCATED } from './slab-table.ts';
 import { ContentMode, type SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
@@ -31,20 +31,18 @@ export function popCpuFreelist(
   const { links } = state.slabs;
   const cell = c.links + index;
   const next = links[cell];
-  const address = c.base + index * cache.size;
   if (state.contentMode !== ContentMode.NONE) {
-    const { memory } = state;
-    const field = address + cache.offset;
     const low = next === FREELIST_END ? 0 : c.virtLow + next * cache.size;
     const high = next === FREELIST_END ? 0 : c.virtHigh;
+    const word = c.word + index * cache.slotWords + cache.pointerWord;
     // What is not as expected is hardened, or corrupt.
-    if (memory.readU32(field) !== low || memory.readU32(field + 4) !== high) {
+    if (!hasPointerWord(state, word, low, high)) {
       checkStoredNext(state, cache, c.slab, index, next);
     }
   }
   links[cell] = LINK_ALLOCATED;
   c.freelist = next;
-  return address;
+  return c.base + index * cache.size;
 }
 
 /**

@@ -65,6 +65,8 @@ export class CpuState {
   span = 0;
   /** Where the CPU slab's objects begin in the table's `links`. */
   links = 0;
+  /** 32-bit word of the memory at which the CPU slab begins. */
+  word = 0;
   /** Low half of the virtual address of the CPU slab. */
   virtLow = 0;
   /** High half of it. */
@@ -93,6 +95,10 @@ export class CacheState {
   inuse: number;
   /** Where the free pointer is, bytes from the object. */
   readonly offset: number;
+  /** 32-bit words from one object to the next. */
+  readonly slotWords: number;
+  /** 32-bit words from the start of a slot to its free pointer. */
+  readonly pointerWord: number;
   /** Alignment in bytes. */
   readonly align: number;
   /** Bytes of the left red zone, as shown. */
@@ -181,6 +187,8 @@ export class CacheState {
     this.align = input.align;
     this.redLeftPad = layout.redLeftPad;
     this.pad = (flags & SlabFlag.SLAB_RED_ZONE) === 0 ? 0 : layout.redLeftPad;
+    this.slotWords = layout.size / 4;
+    this.pointerWord = (this.pad + layout.offset) / 4;
     this.order = layout.order;
     this.objects = layout.objects;
     this.minOrder = layout.minOrder;

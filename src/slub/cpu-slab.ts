@@ -2,7 +2,7 @@ import { PAGE_SIZE } from '../lib/units.ts';
 import type { CacheState, CpuState } from './cache-state.ts';
 import { discardSlab } from './new-slab.ts';
 import { addPartial } from './node-lists.ts';
-import { setNext } from './pointer.ts';
+import { setNext, WORDS_PER_PAGE } from './pointer.ts';
 import { FREELIST_END } from './slab-table.ts';
 import type { SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
@@ -15,6 +15,7 @@ export function setCpuSlab(state: SlubState, cache: CacheState, c: CpuState, sla
   c.base = slabs.pfn[slab] * PAGE_SIZE;
   c.span = slabs.objects[slab] * cache.size;
   c.links = slabs.linkBase[slab];
+  c.word = slabs.pfn[slab] * WORDS_PER_PAGE;
   c.virtLow = slabs.virtLow[slab];
   c.virtHigh = slabs.virtHigh[slab];
 }

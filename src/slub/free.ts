@@ -8,7 +8,7 @@ import { isMarkedInUse, setFreePointer } from './debug-object.ts';
 import { printTracking } from './debug-report.ts';
 import { discardSlab } from './new-slab.ts';
 import { addPartial, removePartial } from './node-lists.ts';
-import { indexOfAddress, setNext, slabOfAddress } from './pointer.ts';
+import { indexOfAddress, setNext, slabOfAddress, writePointerWord } from './pointer.ts';
 import { FREELIST_END, LINK_ALLOCATED, type SlabTable } from './slab-table.ts';
 import { ContentMode, checkCpu, type SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
@@ -259,10 +259,9 @@ export function giveToCpuSlab(
   }
   const next = c.freelist;
   if (state.contentMode === ContentMode.PLAIN && !cache.zeroOnFree) {
-    const { memory } = state;
-    const field = address + cache.offset;
-    memory.writeU32(field, next === FREELIST_END ? 0 : c.virtLow + next * cache.size);
-    memory.writeU32(field + 4, next === FREELIST_END ? 0 : c.virtHigh);
+    const low = next === FREELIST_END ? 0 : c.virtLow + next * cache.size;
+    const high = next === FREELIST_END ? 0 : c.virtHigh;
+    writePointerWord(state, c.word + index * cache.slotWords + cache.pointerWord, low, high);
   } else if (state.contentMode !== ContentMode.NONE) {
     clearOnFree(state, cache, address);
     setNext(state, cache, c.slab, index, next);

@@ -8,6 +8,9 @@ import { ContentMode, type SlubState } from './state.ts';
 /** Size of the lower half of an address. */
 const HALF = 0x1_0000_0000;
 
+/** 32-bit words in a page. */
+export const WORDS_PER_PAGE = 1024;
+
 /** A pointer that is not in the direct map of the model's memory. */
 export const POINTER_OUTSIDE = -1;
 
@@ -115,6 +118,26 @@ export function physicalOf(state: SlubState, low: number, high: number): number 
   return address > 0 && address < state.memory.sizeBytes ? address : POINTER_OUTSIDE;
 }
 
+/** Stores a pointer, given as its two halves, at a word of the memory. */
+export function writePointerWord(state: SlubState, word: number, low: number, high: number): void {
+  const { words } = state;
+  // The length is 0 when the storage is gone: then the memory must say so.
+  if (words !== null && word < words.length) {
+    words[word] = low;
+    words[word + 1] = high;
+  } else {
+    writeWord(state.memory, word * 4, low, high);
+  }
+}
+
+/** Whether a pointer, given as its two halves, stands at a word of the memory. */
+export function hasPointerWord(state: SlubState, word: number, low: number, high: number): boolean {
+  const { words } = state;
+  if (words !== null) return words[word] === low && words[word + 1] === high;
+  const { memory } = state;
+  return memory.readU32(word * 4) === low && memory.readU32(word * 4 + 4) === high;
+}
+
 /** Low half of the pointer that object `index` of a slab has as its successor. */
 function linkLow(state: SlubState, cache: CacheState, slab: number, next: number): number {
   if (next === FREELIST_END) return 0;
@@ -149,11 +172,11 @@ export function setNext(
 ): void {
   const { slabs } = state;
   if (state.contentMode !== ContentMode.NONE) {
-    const field = objectAddress(state, cache, slab, index) + cache.offset;
     const low = linkLow(state, cache, slab, next);
     const high = linkHigh(state, slab, next);
-    if (state.contentMode === ContentMode.PLAIN) writeWord(state.memory, field, low, high);
-    else storePointer(state, cache, field, low, high);
+    const word = slabs.pfn[slab] * WORDS_PER_PAGE + index * cache.slotWords + cache.pointerWord;
+    if (state.contentMode === ContentMode.PLAIN) writePointerWord(state, word, low, high);
+    else storePointer(state, cache, word * 4, low, high);
   }
   slabs.links[slabs.linkBase[slab] + index] = next;
 }

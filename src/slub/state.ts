@@ -104,6 +104,8 @@ export class SlubState {
   readonly vmemmap: bigint;
   /** How free pointers are kept. */
   readonly contentMode: number;
+  /** The content as words, null if the memory does not have them. */
+  readonly words: Uint32Array | null;
   /** All slabs. */
   readonly slabs: SlabTable = new SlabTable();
   /** All caches, newest first. @kernel slab_caches */
@@ -188,6 +190,7 @@ export class SlubState {
     this.pageOffsetLow = Number(pageOffset & 0xffffffffn);
     this.vmemmap = options.vmemmap ?? VMEMMAP;
     this.contentMode = contentModeOf(this.memory, this.config);
+    this.words = this.memory.words ?? null;
     this.memoryNodes = topology.memoryNodes;
     this.isMemoryNode = new Uint8Array(topology.nodeIds);
     for (const node of topology.memoryNodes) this.isMemoryNode[node] = 1;

@@ -1,6 +1,7 @@
 // covers: src/slub/free.ts, src/slub/pointer.ts
 import { expect, test } from 'vitest';
 import { ArgumentError } from '../../src/lib/errors.ts';
+import { arrayBufferMemory } from '../../src/memory/array-buffer.ts';
 import { DEBUG_DEFAULT_FLAGS, SlabFlag } from '../../src/mm/slab-flags.ts';
 import type { SlubAllocator } from '../../src/slub/allocator.ts';
 import type { SlubCache } from '../../src/slub/cache.ts';
@@ -220,4 +221,22 @@ test('4.19 without CPU partial lists full slabs go to their node, empty ones awa
   const few = take(single, 12);
   for (const object of few) single.free(object);
   expect(recordOf(slub, single).nodes[0].nrPartial).toBe(single.geometry().minPartial);
+});
+
+test('storage that is gone, as that of a grown WebAssembly.Memory, is noticed; nothing changes', () => {
+  const buffer = new ArrayBuffer(0x1000 * 4096);
+  const { slub } = testSlub({
+    memory: arrayBufferMemory(buffer),
+    topology: testTopology([0, 0], 1),
+  });
+  const cache = made(slub.createCache('a', { size: 64 }));
+  const [first, second] = take(cache, 2);
+  structuredClone(null, { transfer: [buffer] });
+  const before = JSON.stringify(slub.snapshot());
+  for (const cpu of [0, 1]) {
+    expect(() => cache.free(second, cpu)).toThrow(TypeError);
+    expect(() => slub.kfree(first, cpu)).toThrow(TypeError);
+  }
+  expect(() => cache.alloc()).toThrow(TypeError);
+  expect(JSON.stringify(slub.snapshot())).toBe(before);
 });
