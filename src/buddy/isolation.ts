@@ -153,8 +153,11 @@ function splitAtBoundary(state: BuddyState, block: number, boundary: number, cpu
   while (pfn < boundary) {
     const order = buddyOrder(map, pfn);
     if (order >= 0) {
-      if (pfn + (1 << order) > boundary) splitFreePage(state, pfn, order, boundary - pfn, cpu);
+      const crosses = pfn + (1 << order) > boundary;
+      if (crosses) splitFreePage(state, pfn, order, boundary - pfn, cpu);
       else pfn += 1 << order;
+      // Only with pageblocks far smaller than the kernel's can the parts merge again at once.
+      if (crosses && isBuddyOfOrder(map, pfn, order)) return RangeErrno.EBUSY;
     } else if (isCompound(map, pfn)) {
       const head = compoundHead(map, pfn);
       const size = 1 << compoundOrder(map, pfn);

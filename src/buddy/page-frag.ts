@@ -82,6 +82,8 @@ export function pageFragAlloc(
       freeThePage(state, pfn, blockOrder(cache), cpu);
     }
     if (!refill(state, cache, gfp, cpu)) return NIL;
+    // The kernel would try for ever where the reserve gives single pages only.
+    if (cache.sizeBytes < sizeBytes) return NIL;
     offset = cache.offset - sizeBytes;
   }
   cache.pagecntBias--;

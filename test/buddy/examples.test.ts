@@ -4,6 +4,7 @@ import { AllocContext } from '../../src/buddy/index.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
 import { Migratetype } from '../../src/mm/migratetype.ts';
 import { pageblockMigratetype } from '../../src/mm/page-map.ts';
+import { VmEvent } from '../../src/mm/vm-items.ts';
 import { ZoneFlag } from '../../src/mm/zone-types.ts';
 import {
   brokenRules,
@@ -398,11 +399,11 @@ test('7.13 an order-3 block with an extra reference', () => {
   const page = buddy.allocPages(MOVABLE, 3) as number;
   buddy.drainAllPages();
   buddy.getPage(page);
-  const freed = buddy.state.vmstat.events[12];
+  const freed = buddy.state.vmstat.events[VmEvent.pgfree];
   events.length = 0;
   buddy.freePages(page, 3);
   expect(events).toEqual(['free 10004 2', 'free 10002 1', 'free 10001 0']);
-  expect(buddy.state.vmstat.events[12] - freed).toBe(7);
+  expect(buddy.state.vmstat.events[VmEvent.pgfree] - freed).toBe(7);
   expect([pcpList(buddy, 7), pcpList(buddy, 4), pcpList(buddy, 1)]).toEqual([
     '[10004]',
     '[10002]',

@@ -13,6 +13,7 @@ import { setBuddyOrder, setPageblockMigratetype } from '../../src/mm/page-map.ts
 import { pagesetIndex, pcpListHead, writePagesets } from '../../src/mm/pageset.ts';
 import { memoryPresent } from '../../src/mm/sections.ts';
 import type { TraceSink } from '../../src/mm/trace.ts';
+import { NR_VM_ZONE_STAT_ITEMS } from '../../src/mm/vm-items.ts';
 import { ZONE_NAMES, zoneId } from '../../src/mm/zone-types.ts';
 import { buildAllZonelists } from '../../src/mm/zonelist.ts';
 
@@ -99,7 +100,7 @@ function addFreeBlock(
   setBuddyOrder(map, pfn, order);
   map.refcount.fill(0, pfn, pfn + (1 << order));
   areas.nrFree[zone * MAX_ORDER + order]++;
-  vmstat.zone[zone * 10] += 1 << order;
+  vmstat.zone[zone * NR_VM_ZONE_STAT_ITEMS] += 1 << order;
 }
 
 /** Id of a zone by name. */
@@ -149,9 +150,9 @@ export function freeCounter({ state }: BuddyAllocator, zone: number = idOf('Norm
   const { vmstat } = state;
   const differences = Array.from(
     { length: vmstat.cpuCount },
-    (_, cpu) => vmstat.zoneDiff[(cpu * vmstat.zoneCount + zone) * 10],
+    (_, cpu) => vmstat.zoneDiff[(cpu * vmstat.zoneCount + zone) * NR_VM_ZONE_STAT_ITEMS],
   );
-  return [vmstat.zone[zone * 10], ...differences];
+  return [vmstat.zone[zone * NR_VM_ZONE_STAT_ITEMS], ...differences];
 }
 
 /** A trace sink that writes every event down as one string. */
