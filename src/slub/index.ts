@@ -10,6 +10,7 @@ export { SlabFlag } from '../mm/slab-flags.ts';
 export { SlubAllocator } from './allocator.ts';
 export type { Addresses } from './bulk.ts';
 export { SlubCache, type SlubGeometry } from './cache.ts';
+export type { CacheInput } from './cache-state.ts';
 export {
   type DebugBlock,
   kmemCacheFlags,
@@ -22,7 +23,13 @@ export { calculateOrder, type OrderParameters } from './order.ts';
 export { parseSlubParameters } from './parameters.ts';
 export type { Constructors } from './restore.ts';
 export { type BootLineInput, formatBootLine } from './slabinfo.ts';
-export type { CacheSnapshot, SlubSnapshot } from './snapshot.ts';
+export type {
+  CacheNodeSnapshot,
+  CacheScalarName,
+  CacheSnapshot,
+  SlabSnapshot,
+  SlubSnapshot,
+} from './snapshot.ts';
 export { createKmemCache, type KmemCacheStandaloneOptions } from './standalone.ts';
 export { STAT_NAMES, type StatName } from './statistics.ts';
 export type { AttributeName, SysfsEntry } from './sysfs.ts';

@@ -31,7 +31,7 @@ export interface CacheSnapshot {
   /** Whether it has a constructor. */
   readonly hasCtor: boolean;
   /** Fields with one number. */
-  readonly numbers: Readonly<Record<ScalarName, number>>;
+  readonly numbers: Readonly<Record<CacheScalarName, number>>;
   /** Whether something was reported about it. */
   readonly damaged: boolean;
   /** Whether objects are cleared at free. */
@@ -85,7 +85,7 @@ export const SCALARS = [
 ] as const;
 
 /** Name of such a field. */
-export type ScalarName = (typeof SCALARS)[number];
+export type CacheScalarName = (typeof SCALARS)[number];
 
 /** Everything that an allocator holds, as plain data; the content of the memory is not part of it. */
 export interface SlubSnapshot {
@@ -167,7 +167,7 @@ function cacheSnapshot(
   return {
     input: { ...cache.input, ctor: null },
     hasCtor: cache.ctor !== null,
-    numbers: numbers as Record<ScalarName, number>,
+    numbers: numbers as Record<CacheScalarName, number>,
     damaged: cache.damaged,
     zeroOnFree: cache.zeroOnFree,
     randomSeq: cache.randomSeq?.slice() ?? null,
