@@ -5,13 +5,13 @@ import { Migratetype } from '../mm/migratetype.ts';
 import type { CallArguments } from '../mm/trace.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
-import { isManaged } from '../mm/zone.ts';
 import { ZoneType } from '../mm/zone-types.ts';
 import { gfpPfmemallocFlags, gfpToAllocFlags } from './alloc-flags.ts';
 import type { CompactionContext } from './compaction-context.ts';
 import { AllocFlag, CompactPriority, CompactResult, PAGE_ALLOC_COSTLY_ORDER } from './constants.ts';
 import { Cookies, checkRetryCookies, noZoneInCpuset } from './cookies.ts';
-import { eachZone, type RetryState, shouldCompactRetry, shouldReclaimRetry } from './retry.ts';
+import { resetPreferredZone } from './each-zone.ts';
+import { type RetryState, shouldCompactRetry, shouldReclaimRetry } from './retry.ts';
 import { tryToCompactPages } from './try-to-compact.ts';
 import type {
   OomKiller,
@@ -20,6 +20,7 @@ import type {
   SlowPathRequest,
   StallRound,
 } from './types.ts';
+import { wakeAllKswapds } from './wake-all-kswapds.ts';
 import { compactionDeferReset } from './zone-state.ts';
 
 /** What the state machine reports to its surroundings. */
@@ -95,6 +96,8 @@ export class AllocPagesSlowpath {
   private readonly reclaim: SlowPathReclaim;
   private readonly oom: OomKiller;
   private readonly reports: SlowPathReports;
+  /** Whether a call is in the OOM state. @kernel oom_lock */
+  private oomLocked = false;
 
   constructor(
     ctx: CompactionContext,
@@ -147,10 +150,10 @@ export class AllocPagesSlowpath {
     call.compactPriority = CompactPriority.COMPACT_PRIO_SYNC_LIGHT;
     call.cookies.read(this.ctx);
     call.allocFlags = gfpToAllocFlags(call.gfp, call.order, this.ctx.task);
-    this.findPreferred(request);
+    resetPreferredZone(request);
     if (request.preferredZoneref >= request.zonelist.length) return Next.NOPAGE;
     if (noZoneInCpuset(this.ctx, call.gfp, request)) return Next.NOPAGE;
-    this.wakeAllKswapds(call);
+    this.wakeKswapds(call);
     const page = this.attempt(call, call.gfp, call.allocFlags);
     if (page >= 0) return page;
     const wantsBlock =
@@ -205,6 +208,11 @@ export class AllocPagesSlowpath {
     return this.ctx.compaction && call.has(Gfp.__GFP_IO);
   }
 
+  private wakeKswapds({ allocFlags, gfp, order, request }: SlowCall): void {
+    if ((allocFlags & AllocFlag.ALLOC_KSWAPD) === 0) return;
+    wakeAllKswapds(this.ctx, this.reclaim, gfp, order, request);
+  }
+
   private isStale(call: SlowCall): boolean {
     return checkRetryCookies(this.ctx, call.cookies, call.request);
   }
@@ -222,14 +230,14 @@ export class AllocPagesSlowpath {
 
   /** LOOP: wakes kswapd again and takes the reserves that the caller may use. */
   private prepareRound(call: SlowCall): void {
-    this.wakeAllKswapds(call);
+    this.wakeKswapds(call);
     const reserve = gfpPfmemallocFlags(call.gfp, this.ctx.task);
     if (reserve !== 0) {
       call.allocFlags = reserve | (call.allocFlags & AllocFlag.ALLOC_KSWAPD);
     }
     if ((call.allocFlags & AllocFlag.ALLOC_CPUSET) === 0 || reserve !== 0) {
       call.request.nodemask = null;
-      this.findPreferred(call.request);
+      resetPreferredZone(call.request);
     }
   }
 
@@ -282,8 +290,7 @@ export class AllocPagesSlowpath {
   /** OOM: a last look, then a victim. (spec 4.10) */
   private mayOom(call: SlowCall): number {
     this.ctx.trace?.functionEntry?.('__alloc_pages_may_oom', argumentsOf(call));
-    let page = this.lastLook(call);
-    if (page < 0 && this.killerMayRun(call)) page = this.killOrHelp(call);
+    const page = this.oomLocked ? this.oomBusy(call) : this.lookAndKill(call);
     if (page >= 0) return page;
     const dying =
       this.ctx.task.oomVictim &&
@@ -294,9 +301,26 @@ export class AllocPagesSlowpath {
     return Next.LOOP;
   }
 
+  /** A host callback of the killer asks for memory itself: somebody is at it already. */
+  private oomBusy(call: SlowCall): number {
+    call.progress = 1;
+    return NIL;
+  }
+
+  /** The last look, and the killer, under the kernel's oom_lock. */
+  private lookAndKill(call: SlowCall): number {
+    call.progress = 0;
+    this.oomLocked = true;
+    try {
+      const page = this.lastLook(call);
+      return page < 0 && this.killerMayRun(call) ? this.killOrHelp(call) : page;
+    } finally {
+      this.oomLocked = false;
+    }
+  }
+
   /** Whether somebody else has freed memory meanwhile: an attempt at the high mark. */
   private lastLook(call: SlowCall): number {
-    call.progress = 0;
     const gfp = (call.gfp | Gfp.__GFP_HARDWALL) & ~Gfp.__GFP_DIRECT_RECLAIM;
     return this.attempt(call, gfp, AllocFlag.ALLOC_WMARK_HIGH | AllocFlag.ALLOC_CPUSET);
   }
@@ -353,28 +377,6 @@ export class AllocPagesSlowpath {
 
   private attempt(call: SlowCall, gfp: number, allocFlags: number): number {
     return this.pages.getPageFromFreelist(gfp, call.order, allocFlags, call.request, call.cpu);
-  }
-
-  private findPreferred(request: SlowPathRequest): void {
-    const { zonelist, nodemask, highestZoneidx } = request;
-    const first = zonelist.findIndex(
-      (zone) => zone.index <= highestZoneidx && (nodemask === null || nodemask[zone.node] !== 0),
-    );
-    request.preferredZoneref = first < 0 ? zonelist.length : first;
-  }
-
-  /** Wakes the kswapd of every node of the request. @kernel wake_all_kswapds (spec 4.4) */
-  private wakeAllKswapds(call: SlowCall): void {
-    if ((call.allocFlags & AllocFlag.ALLOC_KSWAPD) === 0) return;
-    const { cpusets } = this.ctx;
-    let lastNode = NIL;
-    for (const zone of eachZone(call.request)) {
-      if (!isManaged(zone)) continue;
-      if (zone.node !== lastNode && (cpusets?.nodeAllowed(zone.node, call.gfp) ?? true)) {
-        this.reclaim.wakeupKswapd(zone.id, call.gfp, call.order, call.request.highestZoneidx);
-      }
-      lastNode = zone.node;
-    }
   }
 
   /** Reclaim and compaction run with PF_MEMALLOC: what they allocate ignores watermarks. */

@@ -1,6 +1,6 @@
 import { Gfp } from '../mm/gfp.ts';
 import type { CompactionContext } from './compaction-context.ts';
-import { eachZone } from './retry.ts';
+import { eachZone } from './each-zone.ts';
 import type { SlowPathRequest } from './types.ts';
 
 /** What a call saw when it started: it starts anew when these have changed. (spec slowpath-compaction 4.11) */

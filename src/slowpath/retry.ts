@@ -1,6 +1,6 @@
 import { ZoneStatItem } from '../mm/vm-items.ts';
 import { zoneStateSnapshot } from '../mm/vmstat.ts';
-import { WatermarkIndex, wmarkPages, type Zone } from '../mm/zone.ts';
+import { WatermarkIndex, wmarkPages } from '../mm/zone.ts';
 import type { CompactionContext } from './compaction-context.ts';
 import {
   CompactPriority,
@@ -9,6 +9,7 @@ import {
   MAX_RECLAIM_RETRIES,
   PAGE_ALLOC_COSTLY_ORDER,
 } from './constants.ts';
+import { eachZone } from './each-zone.ts';
 import { compactionSuitableWith } from './suitable.ts';
 import type { SlowPathPages, SlowPathReclaim, SlowPathRequest } from './types.ts';
 
@@ -22,14 +23,6 @@ export interface RetryState {
   compactPriority: number;
   /** Successful compactions that gave no page. */
   compactRetries: number;
-}
-
-/** Zones of a request from the start of its zonelist. */
-export function eachZone(request: SlowPathRequest): Zone[] {
-  const { zonelist, nodemask, highestZoneidx } = request;
-  return zonelist.filter(
-    (zone) => zone.index <= highestZoneidx && (nodemask === null || nodemask[zone.node] !== 0),
-  );
 }
 
 /**

@@ -250,6 +250,15 @@ export class SlowPath {
     checkInteger('oom_dump_tasks', value, -INT_MAX - 1, INT_MAX);
     this.state.oom.tunables.oomDumpTasks = value;
   }
+  /** Whether the OOM killer is switched off, as it is during suspend. @kernel oom_killer_disable */
+  get oomKillerDisabled(): boolean {
+    return !this.state.oom.tunables.enabled;
+  }
+  /** Switches the OOM killer off or on. */
+  set oomKillerDisabled(disabled: boolean) {
+    this.state.oom.tunables.enabled = !disabled;
+  }
+
   /** Checks all invariants if the module was made for it. */
   private verify(): void {
     if (this.fullChecks) assertInvariants(this.state);

@@ -5,7 +5,7 @@ import { CompactControl, directCompactRequest } from './compact-control.ts';
 import { compactZone } from './compact-zone.ts';
 import type { CompactionContext } from './compaction-context.ts';
 import { CompactPriority, CompactResult } from './constants.ts';
-import { eachZone } from './retry.ts';
+import { eachZone } from './each-zone.ts';
 import type { CaptureControl, SlowPathRequest } from './types.ts';
 import { compactionDeferReset, compactionDeferred, deferCompaction } from './zone-state.ts';
 

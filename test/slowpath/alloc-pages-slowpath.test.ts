@@ -1,4 +1,4 @@
-// covers: src/slowpath/stall.ts src/slowpath/errors.ts
+// covers: src/slowpath/stall.ts src/slowpath/errors.ts src/slowpath/each-zone.ts src/slowpath/wake-all-kswapds.ts
 import { describe, expect, it } from 'vitest';
 import { compactionFtrace, oomFtrace } from '../../src/mm/ftrace-compaction.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
@@ -289,6 +289,32 @@ describe('OOM state (spec slowpath-compaction 4.10)', () => {
     const world = scripted();
     expect(() => world.alloc(GFP_KERNEL, 0)).toThrow(KernelPanicError);
     expect(world.log.at(-1)).toBe('Kernel panic - not syncing: System is deadlocked on memory');
+  });
+
+  it('an allocation from within the killer waits for it: here, for ever', () => {
+    const nested: string[] = [];
+    const oom: OomHost = {
+      ...oneProcess(true),
+      kill() {
+        try {
+          world.alloc(GFP_KERNEL, 0);
+        } catch (error) {
+          nested.push((error as StallError).code);
+        }
+      },
+    };
+    const world = scripted({ oom, page: () => (nested.length > 0 ? 4 : -1) });
+    expect(world.alloc(GFP_KERNEL, 0)).toBe(4);
+    expect(nested).toEqual(['WOULD_LOOP']);
+    // The nested call did not even look.
+    expect(world.calls.filter((call) => call === 'try 0x42')).toHaveLength(1);
+  });
+
+  it('a killer that is switched off lets the request fail', () => {
+    const world = scripted();
+    world.slowPath.oomKillerDisabled = true;
+    expect(world.slowPath.oomKillerDisabled).toBe(true);
+    expect(world.alloc(GFP_KERNEL | __GFP_NOWARN, 0)).toBe(-1);
   });
 
   it('a request without __GFP_FS kills nobody and loops: the model says so', () => {

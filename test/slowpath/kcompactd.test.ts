@@ -100,6 +100,18 @@ describe('kcompactd_do_work', () => {
     expect(names(of)).not.toContain('mm_compaction_begin');
   });
 
+  it('tests a zone with its own index first, then with the one asked for', () => {
+    const of = world();
+    of.zone.lowmemReserve[2] = 5000;
+    Object.assign(kcompactd(of), { maxOrder: 3, highestZoneidx: 2 });
+    of.slowPath.runKcompactd(0);
+    expect(of.events.slice(1)).toEqual([
+      'mm_compaction_suitable: node=0 zone=DMA32    order=3 ret=continue',
+      'mm_compaction_suitable: node=0 zone=DMA32    order=3 ret=skipped',
+      'mm_compaction_kcompactd_sleep: nid=0',
+    ]);
+  });
+
   it('an order raised meanwhile is worked on at once', () => {
     let raised = false;
     const of: World = world({

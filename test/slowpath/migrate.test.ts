@@ -87,6 +87,19 @@ describe('migrate_pages (spec slowpath-compaction 4.19)', () => {
     expect(map.flags[START + 3]).toBe(0);
   });
 
+  it('a page that was mapped is on its LRU list before the next one moves', () => {
+    const of = world();
+    const drained: number[] = [];
+    const cc = isolated(of);
+    of.model.map.mapcount[START + 1] = 0;
+    const lru = Object.assign(Object.create(of.lru), {
+      lruAddDrain: (cpu: number) => drained.push(cpu),
+      putbackLruPage: () => drained.push(-1),
+    });
+    migratePages({ ...of.ctx, lru }, cc);
+    expect(drained).toEqual([-1, 0, -1, 0, -1, -1, 0]);
+  });
+
   it('AGAIN: the target is used for the next page; ten passes, then it is left', () => {
     const asked: number[] = [];
     const of = world({

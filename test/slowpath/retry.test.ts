@@ -122,6 +122,14 @@ describe('should_compact_retry (spec slowpath-compaction 4.9)', () => {
     expect(evaluations).toBe(5);
   });
 
+  it('counts reclaimable pages by the order, not by the block', () => {
+    // More than 250 (low) + 32 (gap) of 50 free pages and a quarter of the reclaimable ones.
+    const here = world();
+    const suitable = (pages: number): boolean =>
+      shouldCompactRetry(here.ctx, reclaimable(pages), request(here), 4, 0x840, fresh());
+    expect([suitable(931), suitable(932)]).toEqual([false, true]);
+  });
+
   it('asks the zones when compaction was skipped, and never for order 0', () => {
     const here = world();
     expect(decide(here, fresh(), 2)).toBe(false);

@@ -6,7 +6,8 @@ import { VmEvent } from '../../src/mm/vm-items.ts';
 import { vmEvent } from '../../src/mm/vmstat.ts';
 import { PageCache } from '../../src/reclaim/page-cache.ts';
 import { Reclaim } from '../../src/reclaim/reclaim.ts';
-import { KernelPanicError, SlowPath } from '../../src/slowpath/index.ts';
+import { KernelPanicError, SlowPath, StallError } from '../../src/slowpath/index.ts';
+import { wrongOwners } from './world.ts';
 
 /** Page allocator, reclaim, page cache and slow path of a machine of 16 MiB. */
 function joined() {
@@ -119,6 +120,45 @@ describe('SlowPath', () => {
     slowPath.log = (line) => lines.push(line);
     expect(slowPath.oomKill()).toBe(false);
     expect(lines.at(-1)).toBe('OOM request ignored. No task eligible');
+  });
+
+  it('a shrinker that lies ends in an error, with every page frame where it was', () => {
+    const { buddy, reclaim } = joined();
+    const { model } = buddy;
+    const blocks: (readonly [number, number])[] = [];
+    const gfp = Gfp.GFP_KERNEL | Gfp.__GFP_NORETRY | Gfp.__GFP_NOWARN;
+    for (let pfn = buddy.allocPages(gfp, 0); pfn !== null; pfn = buddy.allocPages(gfp, 0)) {
+      blocks.push([pfn, 0]);
+    }
+    // It always has as much as ever, and says that it freed it.
+    reclaim.registerShrinker({
+      name: 'liar',
+      countObjects: () => 100_000,
+      scanObjects: (sc) => {
+        reclaim.state.reclaimState.reclaimedSlab += sc.nrToScan;
+        return sc.nrToScan;
+      },
+    });
+    expect(() => buddy.allocPages(Gfp.GFP_KERNEL, 0)).toThrow(StallError);
+    expect(() => buddy.allocPages(Gfp.GFP_NOFS, 0)).toThrow(StallError);
+    expect(wrongOwners(model, blocks)).toEqual([]);
+    expect(buddy.task.pfMemalloc).toBe(false);
+  });
+
+  it('limits of zero', () => {
+    const { buddy, slowPath, cache } = joined();
+    slowPath.extfragThreshold = 0;
+    slowPath.compactionProactiveness = 0;
+    for (const zone of buddy.model.zones) zone.watermark.fill(0);
+    buddy.model.pagesets.high.fill(0);
+    const file = cache.createFile();
+    for (let index = 0; index < 5000; index++) cache.read(file, index);
+    for (let order = 0; order <= 3; order++) {
+      expect(buddy.allocPages(Gfp.GFP_KERNEL, order)).not.toBeNull();
+    }
+    expect(buddy.allocPages(Gfp.GFP_KERNEL | Gfp.__GFP_RETRY_MAYFAIL, 9)).not.toBeNull();
+    slowPath.compactMemory();
+    expect(slowPath.runKcompactd(0)).toBe(false);
   });
 
   it('works without reclaim, host, tasks, clock: what is left out does nothing', () => {
