@@ -68,8 +68,23 @@ export interface CacheNodeSnapshot {
   readonly full: readonly number[];
 }
 
-/** Fields of a cache that are one number. */
-export const SCALARS = [
+/** Name of a field of a cache that is one number. */
+export type CacheScalarName =
+  | 'objectSize'
+  | 'inuse'
+  | 'minPartial'
+  | 'cpuPartial'
+  | 'cpuPartialSlabs'
+  | 'refcount'
+  | 'remoteNodeDefragRatio'
+  | 'randomLow'
+  | 'randomHigh'
+  | 'randomSeqAddress'
+  | 'descriptor'
+  | 'zeroRule';
+
+/** All of them. */
+export const SCALARS: readonly CacheScalarName[] = [
   'objectSize',
   'inuse',
   'minPartial',
@@ -82,10 +97,7 @@ export const SCALARS = [
   'randomSeqAddress',
   'descriptor',
   'zeroRule',
-] as const;
-
-/** Name of such a field. */
-export type CacheScalarName = (typeof SCALARS)[number];
+];
 
 /** Everything that an allocator holds, as plain data; the content of the memory is not part of it. */
 export interface SlubSnapshot {
