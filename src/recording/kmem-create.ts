@@ -84,17 +84,18 @@ export function shapeOptions({ cpus, nodes }: ShapeConfig): ShapeOptions {
 
 /**
  * Makes a cache as recorded.
+ * @param ctor stands for the constructor, if there was one; what that wrote is not recorded
  * @returns null when it is refused
  */
 export function createAs<C>(
   allocator: { createCache(name: string, options: KmemCacheOptions): C | null },
   name: string,
   request: CreateRequest,
+  ctor: (address: number) => void = () => undefined,
 ): C | null {
   const { size, align, flags, hasCtor } = request;
-  const ctor = hasCtor ? (): void => undefined : undefined;
   try {
-    return allocator.createCache(name, { size, align, flags, ctor });
+    return allocator.createCache(name, { size, align, flags, ctor: hasCtor ? ctor : undefined });
   } catch (error) {
     if (error instanceof KmemError) return null;
     throw error;

@@ -155,7 +155,10 @@ function createCaches(
     const difference = firstDifference(geometry, geometryOf(cache));
     if (difference !== null) {
       cache?.destroy();
-      cache = createAs(machine.allocator, geometry.name, { ...request, hasCtor: true });
+      const { memory } = machine;
+      const forget = (address: number): void => memory.forget(address, geometry.objectSize);
+      const withCtor = { ...request, hasCtor: true };
+      cache = createAs(machine.allocator, geometry.name, withCtor, forget);
     }
     if (cache === null || firstDifference(geometry, geometryOf(cache)) !== null) {
       return asDivergence(difference, formatCreate(geometry.name, request), operation, line);

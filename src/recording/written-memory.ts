@@ -49,7 +49,12 @@ export class WrittenMemory implements PhysicalMemory {
     this.#note(to, lengthBytes);
   }
 
-  #note(from: number, lengthBytes: number): void {
+  /** What stands in these bytes is no longer known. */
+  forget(addr: number, lengthBytes: number): void {
+    this.#note(addr, lengthBytes, 0);
+  }
+
+  #note(from: number, lengthBytes: number, isWritten = 1): void {
     for (let at = from; at < from + lengthBytes; ) {
       const pfn = Math.floor(at / PAGE_SIZE);
       const end = Math.min(from + lengthBytes, (pfn + 1) * PAGE_SIZE);
@@ -58,7 +63,7 @@ export class WrittenMemory implements PhysicalMemory {
         page = new Uint8Array(PAGE_SIZE);
         this.#written.set(pfn, page);
       }
-      page.fill(1, at - pfn * PAGE_SIZE, end - pfn * PAGE_SIZE);
+      page.fill(isWritten, at - pfn * PAGE_SIZE, end - pfn * PAGE_SIZE);
       at = end;
     }
   }

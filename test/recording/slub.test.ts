@@ -200,4 +200,11 @@ test('a memory that knows what was written', () => {
     false,
   ]);
   expect([memory.readU8(0x3000), memory.readU32(0x3000)]).toEqual([4, 0x01020304]);
+  memory.forget(0x3001, 2);
+  expect([0x3000, 0x3001, 0x3002, 0x3003].map((at) => memory.isWritten(at))).toEqual([
+    true,
+    false,
+    false,
+    true,
+  ]);
 });
