@@ -4,7 +4,7 @@ import { KmemError, type ObjectConstructor } from '../mm/kmem-cache.ts';
 import { PageFlag } from '../mm/page-flags.ts';
 import { ArrayCache } from './array-cache.ts';
 import { SlabCache } from './cache.ts';
-import type { AlienCaches, CacheNode, CacheState } from './cache-state.ts';
+import type { CacheNode, CacheState } from './cache-state.ts';
 import { SlotState } from './slab-table.ts';
 import type { SlabState } from './state.ts';
 import { newCacheNode } from './tune.ts';
@@ -378,17 +378,14 @@ function restoreCache(cache: CacheState, from: CacheSnapshot): void {
 
 function restoreNode(cache: CacheState, node: number, from: CacheNodeSnapshot): CacheNode {
   const n = newCacheNode(cache, node);
-  put(n, NODE_NUMBERS, from.numbers);
+  const { alien, shared, numbers } = from;
+  put(n, NODE_NUMBERS, numbers);
   relist(cache, n.slabsPartial, from.partial);
   relist(cache, n.slabsFull, from.full);
   relist(cache, n.slabsFree, from.free);
-  n.shared = from.shared === null ? null : restoreArray(from.shared);
-  n.alien = from.alien === null ? null : restoreAlien(from.alien);
+  n.shared = shared && restoreArray(shared);
+  n.alien = alien && { ...alien, caches: alien.caches.map((ac) => ac && restoreArray(ac)) };
   return n;
-}
-
-function restoreAlien({ address, caches }: NonNullable<CacheNodeSnapshot['alien']>): AlienCaches {
-  return { address, caches: caches.map((ac) => (ac === null ? null : restoreArray(ac))) };
 }
 
 function relist({ state }: CacheState, head: number, pfns: readonly number[]): void {

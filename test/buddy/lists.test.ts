@@ -1,6 +1,4 @@
-// covers: src/buddy/high-atomic.ts src/buddy/merge.ts src/buddy/pcp-alloc.ts src/buddy/pcp-free.ts src/buddy/pcp-index.ts
-// covers: src/buddy/short-slow-path.ts src/buddy/wakeup.ts src/buddy/watermark.ts src/buddy/zone-walk.ts src/buddy/node-dirty.ts
-// covers: src/buddy/text.ts
+// covers: src/buddy/high-atomic.ts src/buddy/merge.ts src/buddy/pcp-alloc.ts src/buddy/pcp-free.ts src/buddy/pcp-index.ts src/buddy/short-slow-path.ts src/buddy/wakeup.ts src/buddy/watermark.ts src/buddy/zone-walk.ts src/buddy/node-dirty.ts src/buddy/text.ts
 import { expect, test } from 'vitest';
 import { checkInvariants, createBuddy } from '../../src/buddy/index.ts';
 import { Gfp } from '../../src/mm/gfp.ts';

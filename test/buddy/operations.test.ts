@@ -1,9 +1,4 @@
-// covers: src/buddy/alloc-context.ts src/buddy/alloc-flags.ts src/buddy/alloc.ts src/buddy/boot-release.ts src/buddy/bulk.ts
-// covers: src/buddy/contig.ts src/buddy/cpu-hotplug.ts src/buddy/create.ts src/buddy/drain.ts src/buddy/exact.ts src/buddy/free.ts
-// covers: src/buddy/free-list-of-pages.ts src/buddy/free-list.ts src/buddy/free-prepare.ts src/buddy/isolate-free-page.ts
-// covers: src/buddy/isolation.ts src/buddy/unmovable.ts src/buddy/mempolicy.ts src/buddy/misuse.ts src/buddy/new-page.ts
-// covers: src/buddy/numa-events.ts src/buddy/page-frag.ts src/buddy/poison.ts src/buddy/bad-page.ts src/buddy/state.ts
-// covers: src/buddy/snapshot.ts src/buddy/invariants.ts src/buddy/vmstat-fold.ts src/buddy/locate.ts src/buddy/explain.ts
+// covers: src/buddy/alloc-context.ts src/buddy/alloc-flags.ts src/buddy/alloc.ts src/buddy/boot-release.ts src/buddy/bulk.ts src/buddy/contig.ts src/buddy/cpu-hotplug.ts src/buddy/create.ts src/buddy/drain.ts src/buddy/exact.ts src/buddy/free.ts src/buddy/free-list-of-pages.ts src/buddy/free-list.ts src/buddy/free-prepare.ts src/buddy/isolate-free-page.ts src/buddy/isolation.ts src/buddy/unmovable.ts src/buddy/mempolicy.ts src/buddy/misuse.ts src/buddy/new-page.ts src/buddy/numa-events.ts src/buddy/page-frag.ts src/buddy/poison.ts src/buddy/bad-page.ts src/buddy/state.ts src/buddy/snapshot.ts src/buddy/invariants.ts src/buddy/vmstat-fold.ts src/buddy/locate.ts src/buddy/explain.ts src/mm/memory-snapshot.ts
 import { describe, expect, test } from 'vitest';
 import {
   type BuddyAllocator,
