@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createOomMm, createOomTask } from '../../src/slowpath/oom-types.ts';
 import { restoreState, snapshotState } from '../../src/slowpath/snapshot.ts';
 import { createWorld } from './world.ts';
 
@@ -47,6 +48,28 @@ describe('snapshot', () => {
     const results = [a, b].map((of) => of.buddy.allocPages(0xcc0, 4));
     expect(results[0]).toBe(results[1]);
     expect(a.events).toEqual(b.events);
+  });
+
+  it('victims are still reaped in time', () => {
+    const clock = { now: 0 };
+    const mm = createOomMm({ rssAnon: 50 });
+    const tasks = [createOomTask({ pid: 10, comm: 'hog', mm })];
+    const oom = { tasks, current: null, kill() {} };
+    const make = () =>
+      createWorld({
+        startPfn: 0x1000,
+        endPfn: 0x1800,
+        watermark: [8, 10, 12],
+        kind: () => 'fixed',
+        options: { oom, now: () => clock.now },
+      });
+    const first = make().slowPath;
+    first.oomKill();
+    const other = make().slowPath;
+    other.restore(structuredClone(first.snapshot()));
+    clock.now = 2000;
+    other.tick();
+    expect(mm).toMatchObject({ rssAnon: 0, oomSkip: true });
   });
 
   it('of another machine is refused', () => {
