@@ -377,9 +377,8 @@ function restoreCache(cache: CacheState, from: CacheSnapshot): void {
 }
 
 function restoreNode(cache: CacheState, node: number, from: CacheNodeSnapshot): CacheNode {
-  const n = newCacheNode(cache, node);
-  const { alien, shared, numbers } = from;
-  put(n, NODE_NUMBERS, numbers);
+  const [n, { alien, shared }] = [newCacheNode(cache, node), from];
+  put(n, NODE_NUMBERS, from.numbers);
   relist(cache, n.slabsPartial, from.partial);
   relist(cache, n.slabsFull, from.full);
   relist(cache, n.slabsFree, from.free);
@@ -388,9 +387,9 @@ function restoreNode(cache: CacheState, node: number, from: CacheNodeSnapshot): 
   return n;
 }
 
-function relist({ state }: CacheState, head: number, pfns: readonly number[]): void {
-  listInit(state.map, head);
-  for (const pfn of pfns) listAddTail(state.map, head, pfn);
+function relist({ state: { map } }: CacheState, head: number, pfns: readonly number[]): void {
+  listInit(map, head);
+  for (const pfn of pfns) listAddTail(map, head, pfn);
 }
 
 function markPages(cache: CacheState, slot: number): void {
