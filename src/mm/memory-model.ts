@@ -19,6 +19,8 @@ export interface MemoryModelOptions {
   readonly distance?: readonly (readonly number[])[];
   /** log2 of the pages in a pageblock: 9, or 10 without HUGETLB_PAGE. Default 9. */
   readonly pageblockOrder?: number;
+  /** List heads to leave room for. Default: enough for any machine. */
+  readonly listHeads?: number;
   /** Whether the kernel has ISOLATE as a fifth migratetype (MEMORY_ISOLATION). Default true. */
   readonly memoryIsolation?: boolean;
   /** Clock ticks per second. Default 100. */
@@ -112,7 +114,12 @@ export class MemoryModel {
     checkInteger('nodeCount', nodeCount, 1, MODEL_NODES_MAX);
     checkInteger('cpus', cpuNode.length, 1, 4096);
     for (const node of cpuNode) checkInteger('cpuNode', node, 0, nodeCount - 1);
-    this.map = new PageMap({ endPfn, pageblockOrder });
+    const { listHeads } = options;
+    this.map = new PageMap({
+      endPfn,
+      pageblockOrder,
+      ...(listHeads === undefined ? {} : { listHeads }),
+    });
     this.sections = new Sections(endPfn);
     this.nodes = Array.from({ length: nodeCount }, (_, id) => new MemoryNode(id));
     this.zones = this.nodes.flatMap((node) => node.zones);
