@@ -53,6 +53,7 @@ export function world(spec: World): BuddyAllocator {
     nodeCount: 1 + Math.max(...zones.map(({ node = 0 }) => node), ...cpuNode),
     cpuNode,
     pageblockOrder,
+    listHeads: 4096,
   });
   for (const zone of zones) addZone(model, zone, spec);
   buildAllZonelists(model);
