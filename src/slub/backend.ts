@@ -2,7 +2,7 @@ import type { KmallocBackend } from '../mm/kmalloc.ts';
 import { SlabFlag } from '../mm/slab-flags.ts';
 import { takeObject } from './alloc.ts';
 import { type CacheState, hasFlag } from './cache-state.ts';
-import { cacheOfSlab, giveObject } from './free.ts';
+import { cacheOfSlab, giveObject, giveToCpuSlab } from './free.ts';
 import { slabOfAddress } from './pointer.ts';
 import type { SlubState } from './state.ts';
 
@@ -31,7 +31,9 @@ export class SlubBackend implements KmallocBackend<CacheState> {
     const state = this.#state;
     const slab = slabOfAddress(state, address);
     if (slab < 0) return false;
-    giveObject(state, cacheOfSlab(state, slab), slab, address, cpu);
+    const cache = cacheOfSlab(state, slab);
+    if (giveToCpuSlab(state, cache, address, cpu)) return true;
+    giveObject(state, cache, slab, address, cpu);
     return true;
   }
 

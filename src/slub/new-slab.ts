@@ -10,10 +10,17 @@ import { type CacheState, hasFlag } from './cache-state.ts';
 import { slabPadCheckAndObjects } from './debug-check.ts';
 import { setupObject, setupSlab } from './debug-object.ts';
 import { decSlabsNode } from './node-lists.ts';
-import { objectAddress, setNext, virtualHigh, virtualLow } from './pointer.ts';
+import {
+  objectAddress,
+  setNext,
+  virtualHigh,
+  virtualLow,
+  WORDS_PER_PAGE,
+  writePointerWord,
+} from './pointer.ts';
 import { shuffledStart } from './random-freelist.ts';
 import { FREELIST_END } from './slab-table.ts';
-import type { SlubState } from './state.ts';
+import { ContentMode, type SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
 
 /** What a first try asks for in addition: it may fail quietly and early. */
@@ -66,8 +73,32 @@ function enterTable(state: SlubState, cache: CacheState, pfn: number, order: num
   return slab;
 }
 
+/** The chain of objects that need no set-up: the same cells and words, without a call for each. */
+function chainPlain(state: SlubState, cache: CacheState, slab: number): number {
+  const { slabs, contentMode } = state;
+  const { links } = slabs;
+  const { size, slotWords } = cache;
+  const base = slabs.linkBase[slab];
+  const last = slabs.objects[slab] - 1;
+  for (let index = 0; index < last; index++) links[base + index] = index + 1;
+  links[base + last] = FREELIST_END;
+  if (contentMode === ContentMode.NONE) return 0;
+  const high = slabs.virtHigh[slab];
+  let word = slabs.pfn[slab] * WORDS_PER_PAGE + cache.pointerWord;
+  let low = slabs.virtLow[slab] + size;
+  for (let index = 0; index < last; index++) {
+    writePointerWord(state, word, low, high);
+    word += slotWords;
+    low += size;
+  }
+  writePointerWord(state, word, 0, 0);
+  return 0;
+}
+
 /** Sets up all objects and chains them in ascending order, as the kernel does one by one. */
 function chainAscending(state: SlubState, cache: CacheState, slab: number): number {
+  const isPlain = !cache.isDebug && cache.ctor === null;
+  if (isPlain && state.contentMode !== ContentMode.HARDENED) return chainPlain(state, cache, slab);
   const last = state.slabs.objects[slab] - 1;
   setupObject(state, cache, slab, 0);
   for (let index = 0; index < last; index++) {
