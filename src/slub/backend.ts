@@ -1,8 +1,8 @@
 import type { KmallocBackend } from '../mm/kmalloc.ts';
 import { SlabFlag } from '../mm/slab-flags.ts';
 import { takeObject } from './alloc.ts';
-import { type CacheState, hasFlag } from './cache-state.ts';
-import { cacheOfSlab, giveObject, giveToCpuSlab } from './free.ts';
+import { type CacheState, cpuOf, hasFlag } from './cache-state.ts';
+import { cacheOfSlab, giveObject, giveToCpuSlab, giveToOtherSlab } from './free.ts';
 import { slabOfAddress } from './pointer.ts';
 import type { SlubState } from './state.ts';
 
@@ -32,8 +32,9 @@ export class SlubBackend implements KmallocBackend<CacheState> {
     const slab = slabOfAddress(state, address);
     if (slab < 0) return false;
     const cache = cacheOfSlab(state, slab);
-    if (giveToCpuSlab(state, cache, address, cpu)) return true;
-    giveObject(state, cache, slab, address, cpu);
+    if (cpuOf(cache, cpu).slab === slab && giveToCpuSlab(state, cache, address, cpu)) return true;
+    if (cache.isDebug) giveObject(state, cache, slab, address, cpu);
+    else giveToOtherSlab(state, cache, slab, address, cpu);
     return true;
   }
 

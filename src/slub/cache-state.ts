@@ -59,8 +59,8 @@ export class CpuState {
   freelist = -1;
   /** First slab of the CPU partial list, -1 when it is empty. */
   chain = -1;
-  /** Address of the CPU slab; NaN for none, so that no address is inside it. */
-  base: number = Number.NaN;
+  /** Address of the CPU slab, 0 for none. */
+  base = 0;
   /** Bytes of the CPU slab that are objects. */
   span = 0;
   /** Where the CPU slab's objects begin in the table's `links`. */

@@ -24,7 +24,8 @@ export function setCpuSlab(state: SlubState, cache: CacheState, c: CpuState, sla
 export function clearCpuSlab(c: CpuState): void {
   c.slab = -1;
   c.freelist = FREELIST_END;
-  c.base = Number.NaN;
+  c.base = 0;
+  c.span = 0;
 }
 
 /** Gives the objects of a CPU freelist back to their slab's own freelist, in front. */

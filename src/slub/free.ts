@@ -9,7 +9,7 @@ import { printTracking } from './debug-report.ts';
 import { discardSlab } from './new-slab.ts';
 import { addPartial, removePartial } from './node-lists.ts';
 import { indexOfAddress, setNext, slabOfAddress, writePointerWord } from './pointer.ts';
-import { FREELIST_END, LINK_ALLOCATED, type SlabTable } from './slab-table.ts';
+import { FREELIST_END, LINK_ALLOCATED } from './slab-table.ts';
 import { ContentMode, checkCpu, type SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
 
@@ -201,37 +201,35 @@ export function giveObject(
     giveDebug(state, cache, slab, address, cpu);
     return;
   }
-  const { slabs } = state;
-  const c = cpuOf(cache, cpu);
-  const index = ownedIndex(cache, slabs, slab, address);
-  const isCpuSlab = c.slab === slab;
-  const next = isCpuSlab ? c.freelist : slabs.freelist[slab];
-  if (state.contentMode === ContentMode.NONE) {
-    slabs.links[slabs.linkBase[slab] + index] = next;
-  } else {
-    if (cache.zeroOnFree) clearOnFree(state, cache, address);
-    setNext(state, cache, slab, index, next);
-  }
-  if (isCpuSlab) {
-    c.freelist = index;
-    if (cache.stats !== null) countStat(cache.stats, cpu, Stat.free_fastpath);
-    return;
-  }
-  countStat(cache.stats, cpu, Stat.free_slowpath);
-  freeSlow(state, cache, slab, index, 1, cpu);
+  if (giveToCpuSlab(state, cache, address, cpu)) return;
+  giveToOtherSlab(state, cache, slab, address, cpu);
 }
 
-/** Index of an object that a caller owns. @throws KmemError `FOREIGN_POINTER`, `DOUBLE_FREE` */
-function ownedIndex(cache: CacheState, slabs: SlabTable, slab: number, address: number): number {
+/** Frees an object of a normal cache whose slab is not this CPU's. */
+export function giveToOtherSlab(
+  state: SlubState,
+  cache: CacheState,
+  slab: number,
+  address: number,
+  cpu: number,
+): void {
+  const { slabs } = state;
+  const { links } = slabs;
   const from = address - slabs.pfn[slab] * PAGE_SIZE;
   const index = (from * cache.sizeInverse + 0.5) | 0;
   if (index * cache.size !== from || index >= slabs.objects[slab]) {
     refuse('FOREIGN_POINTER', 'no object starts at the address', cache, address);
   }
-  if (slabs.links[slabs.linkBase[slab] + index] !== LINK_ALLOCATED) {
+  const cell = slabs.linkBase[slab] + index;
+  if (links[cell] !== LINK_ALLOCATED) {
     refuse('DOUBLE_FREE', 'the object is free already', cache, address);
   }
-  return index;
+  const next = slabs.freelist[slab];
+  if (cache.zeroOnFree) clearOnFree(state, cache, address);
+  if (state.contentMode === ContentMode.NONE) links[cell] = next;
+  else setNext(state, cache, slab, index, next);
+  countStat(cache.stats, cpu, Stat.free_slowpath);
+  freeSlow(state, cache, slab, index, 1, cpu);
 }
 
 /**

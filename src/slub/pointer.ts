@@ -11,6 +11,9 @@ const HALF = 0x1_0000_0000;
 /** 32-bit words in a page. */
 export const WORDS_PER_PAGE = 1024;
 
+/** No page map reaches this address: page frame numbers have 31 bits. */
+const ADDRESS_END = 0x8000_0000 * PAGE_SIZE;
+
 /** A pointer that is not in the direct map of the model's memory. */
 export const POINTER_OUTSIDE = -1;
 
@@ -229,10 +232,12 @@ export function slabOfPfn(state: SlubState, pfn: number): number {
   const { slabs } = state;
   // Outside of the map the cell is undefined, and so is everything read with it.
   const slab = state.map.private[pfn];
-  return (pfn - slabs.pfn[slab]) >>> slabs.order[slab] === 0 && slabs.pfn[slab] >= 0 ? slab : -1;
+  const first = slabs.pfn[slab];
+  return first >= 0 && (pfn - first) >>> slabs.order[slab] === 0 ? slab : -1;
 }
 
 /** The slab that a physical address is in, -1 if none. @kernel virt_to_slab */
 export function slabOfAddress(state: SlubState, address: number): number {
-  return slabOfPfn(state, Math.floor(address / PAGE_SIZE));
+  // Truncation is cheaper than `Math.floor`, and as good below this address.
+  return address < ADDRESS_END ? slabOfPfn(state, (address / PAGE_SIZE) | 0) : -1;
 }

@@ -34,6 +34,9 @@ test.each([
   refused(slub, free(-200), 'FOREIGN_POINTER');
   refused(slub, free(object + 0.5), 'FOREIGN_POINTER');
   refused(slub, free(Number.NaN), 'FOREIGN_POINTER');
+  for (const misplaced of [object + 8, object + 4000, object + 0.5]) {
+    refused(slub, () => slub.kfree(misplaced, cpu), 'FOREIGN_POINTER');
+  }
   refused(slub, free(foreign), 'WRONG_CACHE');
   refused(slub, free(second + 200), 'DOUBLE_FREE');
   cache.free(second, cpu);
