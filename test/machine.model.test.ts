@@ -19,6 +19,7 @@ import {
   zoneIdOf,
 } from '../src/mm/index.ts';
 import { regions } from './boot/support.ts';
+import { scaled } from './support/seed.ts';
 
 /** A free block: page frame, order, zone, list. */
 interface Block {
@@ -152,7 +153,7 @@ test('whatever the regions, the free lists are those of the definition and the r
       expect(checkInvariants(model)).toEqual([]);
       expect(checkBootInvariants(model, bootMemory(machine))).toEqual([]);
     }),
-    { numRuns: 60 },
+    { numRuns: scaled(60) },
   );
 });
 
@@ -171,7 +172,7 @@ test('whatever the regions, a deferred boot frees the same pages', () => {
       expect(late.totalramPages).toBe(plain.totalramPages);
       expect(checkInvariants(late)).toEqual([]);
     }),
-    { numRuns: 15 },
+    { numRuns: scaled(15) },
   );
 });
 
@@ -219,7 +220,7 @@ test('whatever firmware says, a machine boots by the rules or an error says why'
         expect(found.slice(0, 3)).toEqual([]);
       },
     ),
-    { numRuns: 25 },
+    { numRuns: scaled(25) },
   );
   expect(booted).toBeGreaterThan(5);
 });

@@ -83,19 +83,18 @@ export function isAllocation({ name }: KmemCall): boolean {
 
 /**
  * Makes the call.
+ * @param slots an entry of `NIL` for each object that a bulk allocation asks for
  * @returns the addresses that it gave; empty for none
  */
-export function runKmemCall(cache: KmemCache, call: KmemCall): readonly number[] {
+export function runKmemCall(cache: KmemCache, call: KmemCall, slots: number[]): readonly number[] {
   const { cpu, gfp, node, addresses } = call;
   switch (call.name) {
     case 'calloc': {
       const address = node === NIL ? cache.alloc(gfp, cpu) : cache.allocNode(gfp, node, cpu);
       return address === null ? [] : [address];
     }
-    case 'calloc_bulk': {
-      const slots = new Array<number>(call.count).fill(NIL);
+    case 'calloc_bulk':
       return slots.slice(0, cache.allocBulk(gfp, slots, cpu));
-    }
     case 'cfree':
       cache.free(addresses[0], cpu);
       return [];

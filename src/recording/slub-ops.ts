@@ -1,41 +1,24 @@
-import { BuddyAllocator } from '../buddy/allocator.ts';
-import { hex, NIL, PAGE_SIZE, pfnToAddr } from '../lib/units.ts';
-import { topologyOfModel } from '../mm/slab-topology.ts';
+import { NIL } from '../lib/units.ts';
 import { SlubAllocator } from '../slub/allocator.ts';
 import type { SlubCache } from '../slub/cache.ts';
 import { parseSlubParameters } from '../slub/parameters.ts';
 import { slabOfAddress } from '../slub/pointer.ts';
-import { type Difference, firstDifference } from './difference.ts';
 import { RecordingError } from './errors.ts';
 import type { KernelState } from './kernel-state.ts';
-import { formatAddresses, formatKmemCall, isAllocation, type KmemCall } from './kmem-calls.ts';
-import { asDivergence, createAs, formatCreate, metaOf } from './kmem-create.ts';
-import { geometryOf, type SlubGeometryRecord } from './slub-machine.ts';
-import { type NumberedLine, type OpsLine, readOpsLines } from './slub-ops-lines.ts';
-import { recordOfSlubCache, type SlabRecord } from './slub-state.ts';
-import { compareKernelState } from './state-compare.ts';
-import { loadKernelState } from './state-load.ts';
-import type { Divergence, Recording, RecordingMeta, ReplayOutcome } from './types.ts';
-import { WrittenMemory } from './written-memory.ts';
+import { metaOf } from './kmem-create.ts';
+import { loadedOptions, loadPages, type OpsMachine, replayOpsLines } from './kmem-ops.ts';
+import { readOpsLines } from './kmem-ops-lines.ts';
+import { geometryOf, readSlubGeometry, type SlubGeometryRecord } from './slub-machine.ts';
+import { readSlubCacheStates, recordOfSlubCache, type SlabRecord } from './slub-state.ts';
+import type { Recording, RecordingMeta, ReplayOutcome } from './types.ts';
 
 /** Slabs and objects of a list shown in a report. */
 const SHOWN = 12;
 /** Values of the cycle counter that let a remote search go ahead, or not. */
 const CYCLES_SEARCH = 0;
 const CYCLES_SKIP = 1023;
-
-/** The machine under replay. */
-interface Machine {
-  readonly loaded: KernelState;
-  readonly buddy: BuddyAllocator;
-  readonly memory: WrittenMemory;
-  readonly allocator: SlubAllocator;
-  caches: readonly SlubCache[];
-  /** What the running call returned in the kernel. */
-  expected: readonly number[];
-  /** How many of them the model has given already. */
-  given: () => number;
-}
+/** Flags of a cache that its creator gave: the two highest bits are the kernel's own. */
+const CREATOR_FLAGS = 0x3fffffff;
 
 /**
  * Replays a recording of kind `slub_ops`.
@@ -47,82 +30,42 @@ interface Machine {
  */
 export function replaySlubOps(recording: Recording): ReplayOutcome {
   const meta = metaOf(recording);
-  let machine: Machine | null = null;
-  let operations = 0;
-  let divergence: Divergence | null = null;
-  for (const { number, content } of readOpsLines(recording.lines)) {
-    if (content.kind === 'load') {
-      machine = newMachine(meta, content.state);
-      continue;
-    }
-    if (machine === null) {
-      const message = `line ${number}: nothing was loaded before`;
-      throw new RecordingError('UNKNOWN_LINE', message, { line: number });
-    }
-    operations++;
-    divergence ??= replayLine(machine, { number, content }, operations);
-  }
-  return { operations, divergence };
+  const lines = readOpsLines(recording.lines, {
+    geometry: readSlubGeometry,
+    cacheStates: readSlubCacheStates,
+  });
+  return replayOpsLines(lines, (state) => newMachine(meta, state));
 }
 
-function newMachine(meta: RecordingMeta, state: KernelState): Machine {
-  const buddy = new BuddyAllocator(loadKernelState(state));
-  const { model } = buddy;
-  const memory = new WrittenMemory(model.map.endPfn * PAGE_SIZE);
-  const allocator = new SlubAllocator({
-    source: buddy.pageSource(),
-    memory,
-    boot: 'bare',
-    topology: topologyOfModel(model),
-    vmstat: model.vmstat,
+function newMachine(
+  meta: RecordingMeta,
+  state: KernelState,
+): OpsMachine<SlubCache, SlubGeometryRecord> {
+  const pages = loadPages(state);
+  let next = (): number => NIL;
+  const allocator: SlubAllocator = new SlubAllocator({
+    ...loadedOptions(pages),
     // Caches of the same shape are caches of their own in these recordings.
     parameters: { ...parseSlubParameters(meta.cmdline), nomerge: true },
-    cycles: () => (isRemoteExpected(machine) ? CYCLES_SEARCH : CYCLES_SKIP),
+    cycles: () => (isInPartialSlab(allocator, next()) ? CYCLES_SEARCH : CYCLES_SKIP),
   });
-  const machine: Machine = {
-    loaded: state,
-    buddy,
-    memory,
+  return {
+    ...pages,
     allocator,
-    caches: [],
-    expected: [],
-    given: () => 0,
+    geometryOf,
+    requestedFlags: (flags) => (flags & CREATOR_FLAGS) >>> 0,
+    recordOf: (cache) => recordOf(allocator, cache),
+    listsOf: (cache) => listsOf(allocator, cache),
+    follow: (nextOfCall) => {
+      next = nextOfCall;
+    },
   };
-  return machine;
 }
 
-/** Whether the object that comes next in the kernel is in a slab of some node's partial list. */
-function isRemoteExpected({ allocator, expected, given }: Machine): boolean {
-  const { state } = allocator;
-  const slab = slabOfAddress(state, expected[given()] ?? NIL);
+/** Whether an object is in a slab of some node's partial list. */
+function isInPartialSlab({ state }: SlubAllocator, object: number): boolean {
+  const slab = slabOfAddress(state, object);
   return slab >= 0 && state.slabs.frozen[slab] === 0;
-}
-
-function replayLine(
-  machine: Machine,
-  { number, content }: NumberedLine & { content: Exclude<OpsLine, { kind: 'load' }> },
-  operation: number,
-): Divergence | null {
-  const { allocator, buddy, loaded } = machine;
-  switch (content.kind) {
-    case 'caches':
-      return createCaches(machine, content.caches, operation, number);
-    case 'cacheState': {
-      const got = machine.caches.map((cache) => recordOf(allocator, cache));
-      const difference = firstDifference(content.caches, got, 'cacheState');
-      return asDivergence(difference, 'cacheState', operation, number);
-    }
-    case 'state': {
-      const difference = compareKernelState(buddy.model, content.state, { loaded });
-      return asDivergence(difference, 'state', operation, number);
-    }
-    case 'bytes': {
-      const difference = compareBytes(machine, content.pfn, content.bytes);
-      return asDivergence(difference, 'bytes', operation, number);
-    }
-    case 'call':
-      return replayCall(machine, content.call, operation, number);
-  }
 }
 
 function recordOf(
@@ -132,106 +75,6 @@ function recordOf(
   const found = state.caches.find(({ name }) => name === cache.name);
   if (found === undefined) throw new RecordingError('BAD_VALUE', `no cache ${cache.name}`, {});
   return recordOfSlubCache(state, found);
-}
-
-/** Makes the recorded caches. Whether one has a constructor shows only in its shape. */
-function createCaches(
-  machine: Machine,
-  recorded: readonly SlubGeometryRecord[],
-  operation: number,
-  line: number,
-): Divergence | null {
-  const made: SlubCache[] = [];
-  machine.caches = made;
-  for (const geometry of recorded) {
-    const request = {
-      size: geometry.objectSize,
-      align: geometry.align,
-      // The two highest bits are the kernel's own.
-      flags: (geometry.flags & 0x3fffffff) >>> 0,
-      hasCtor: false,
-    };
-    let cache = createAs(machine.allocator, geometry.name, request);
-    const difference = firstDifference(geometry, geometryOf(cache));
-    if (difference !== null) {
-      cache?.destroy();
-      const { memory } = machine;
-      const forget = (address: number): void => memory.forget(address, geometry.objectSize);
-      const withCtor = { ...request, hasCtor: true };
-      cache = createAs(machine.allocator, geometry.name, withCtor, forget);
-    }
-    if (cache === null || firstDifference(geometry, geometryOf(cache)) !== null) {
-      return asDivergence(difference, formatCreate(geometry.name, request), operation, line);
-    }
-    made.push(cache);
-  }
-  return null;
-}
-
-/** Compares the bytes of a page frame that were written since the recording began. */
-function compareBytes({ memory }: Machine, pfn: number, expected: Uint8Array): Difference | null {
-  const start = pfnToAddr(pfn);
-  for (let at = 0; at < PAGE_SIZE; at++) {
-    if (!memory.isWritten(start + at)) continue;
-    const got = memory.readU8(start + at);
-    if (got === expected[at]) continue;
-    const path = `byte ${at} of page frame ${pfn}`;
-    return { path, expected: hex(expected[at], 2), got: hex(got, 2), context: [] };
-  }
-  return null;
-}
-
-/** Makes a call; the addresses that it gave. */
-function runCall(machine: Machine, cache: SlubCache, call: KmemCall): readonly number[] {
-  const { cpu, gfp, node, addresses, count } = call;
-  machine.expected = isAllocation(call) ? addresses : [];
-  machine.given = () => 0;
-  switch (call.name) {
-    case 'calloc': {
-      const address = node === NIL ? cache.alloc(gfp, cpu) : cache.allocNode(gfp, node, cpu);
-      return address === null ? [] : [address];
-    }
-    case 'calloc_bulk': {
-      const slots = new Array<number>(count).fill(NIL);
-      machine.given = () => slots.indexOf(NIL);
-      return slots.slice(0, cache.allocBulk(gfp, slots, cpu));
-    }
-    case 'cfree':
-      cache.free(addresses[0], cpu);
-      return [];
-    case 'cfree_bulk':
-      cache.freeBulk([...addresses], cpu);
-      return [];
-  }
-}
-
-function replayCall(
-  machine: Machine,
-  call: KmemCall,
-  operation: number,
-  line: number,
-): Divergence | null {
-  const cache = machine.caches[call.cache];
-  const expected = isAllocation(call) ? call.addresses : [];
-  let got: readonly number[] = [];
-  let refused = '';
-  try {
-    got = runCall(machine, cache, call);
-  } catch (error) {
-    // The kernel took the call, so a refusal is a divergence, not an error of the recording.
-    if (!(error instanceof Error)) throw error;
-    refused = `${error.name}: ${error.message}`;
-  }
-  const same = got.length === expected.length && got.every((address, i) => address === expected[i]);
-  if (refused === '' && same) return null;
-  return {
-    operation,
-    line,
-    call: formatKmemCall(call, cache.name),
-    expected: isAllocation(call) ? formatAddresses(expected) : 'success',
-    got: refused === '' ? formatAddresses(got) : refused,
-    context: listsOf(machine.allocator, cache),
-  };
 }
 
 /** The lists of a cache after the call, one text line each. */

@@ -1,6 +1,7 @@
 // covers: src/buddy/hot-path.ts src/buddy/entry-points.ts src/buddy/operations.ts src/buddy/request-slot.ts
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { scaled } from '../support/seed.ts';
 import { type Command, type CommandSpace, commandRuns, Reached, run, Twins } from './commands.ts';
 import { world } from './world.ts';
 
@@ -74,7 +75,7 @@ describe('the allocator keeps its rules, and its short cuts change nothing', () 
       ranges: false,
     };
     fc.assert(fc.property(commandRuns(space, 250), runAll(smallMachine, reached)), {
-      numRuns: 150,
+      numRuns: scaled(150),
     });
   });
 
@@ -87,7 +88,9 @@ describe('the allocator keeps its rules, and its short cuts change nothing', () 
       maxOrder: 10,
       ranges: true,
     };
-    fc.assert(fc.property(commandRuns(space, 120), runAll(oddZone, reached)), { numRuns: 40 });
+    fc.assert(fc.property(commandRuns(space, 120), runAll(oddZone, reached)), {
+      numRuns: scaled(40),
+    });
   });
 
   test('and everything worth reaching was reached', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createE820Table, e820RegisterNosaveRegions } from '../../src/e820/index.ts';
+import { scaled } from '../support/seed.ts';
 import { arbitraryEntries, capture, errorOf, naiveSanitise, table } from './support.ts';
 
 /** The registered ranges, in bytes, as the lines show them. */
@@ -115,7 +116,7 @@ describe('nosave regions', () => {
           expect(isIn).toBe(bytes < 4096n);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: scaled(500) },
     );
   });
 });

@@ -15,6 +15,7 @@ import {
   e820RangeUpdate,
   e820UpdateTable,
 } from '../../src/e820/index.ts';
+import { scaled } from '../support/seed.ts';
 import { arbitraryType, naiveSanitise, text } from './support.ts';
 
 const UNIT = 0x800n;
@@ -217,7 +218,7 @@ describe('edits, sanitising and queries against sets of types per unit', () => {
         });
         fc.modelRun(setup, commands);
       }),
-      { numRuns: 400 },
+      { numRuns: scaled(400) },
     );
   });
 });

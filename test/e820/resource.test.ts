@@ -10,6 +10,7 @@ import {
   type Resource,
   requestResource,
 } from '../../src/e820/index.ts';
+import { scaled } from '../support/seed.ts';
 import { capture, errorOf } from './support.ts';
 
 const res = (name: string, start: number, end: number): Resource =>
@@ -119,7 +120,7 @@ describe('the resource tree', () => {
         });
         expect(formatIomem(root)).toHaveLength(placed.size);
       }),
-      { numRuns: 300 },
+      { numRuns: scaled(300) },
     );
   });
 });

@@ -6,6 +6,7 @@ import {
   e820UpdateTable,
   sanitisedEntries,
 } from '../../src/e820/index.ts';
+import { scaled } from '../support/seed.ts';
 import { arbitraryEntries, naiveSanitise, text } from './support.ts';
 
 describe('e820UpdateTable against the definition without a sweep', () => {
@@ -19,7 +20,7 @@ describe('e820UpdateTable against the definition without a sweep', () => {
         expect(text(table)).toBe(text(expected ?? entries));
         expect(checkUpdateTable(entries, result, table)).toEqual([]);
       }),
-      { numRuns: 2000 },
+      { numRuns: scaled(2000) },
     );
   });
 
@@ -34,7 +35,7 @@ describe('e820UpdateTable against the definition without a sweep', () => {
       fc.property(shuffled, ([entries, other]) => {
         expect(sanitisedEntries(other, 320)).toEqual(sanitisedEntries(entries, 320));
       }),
-      { numRuns: 500 },
+      { numRuns: scaled(500) },
     );
   });
 
@@ -51,7 +52,7 @@ describe('e820UpdateTable against the definition without a sweep', () => {
       fc.property(high, (entries) => {
         expect(sanitisedEntries(entries, 320)).toEqual(naiveSanitise(entries, 320));
       }),
-      { numRuns: 1000 },
+      { numRuns: scaled(1000) },
     );
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
+import { scaled } from '../support/seed.ts';
 import { families, makeWorld, worldOptions } from './commands.ts';
 
 /** Some families of commands, some of them more often than others. */
@@ -22,6 +23,6 @@ test('memblock agrees with a model made of cells', () => {
       };
       fc.modelRun(setup, commands);
     }),
-    { numRuns: Math.ceil(4 * (fc.readConfigureGlobal()?.numRuns ?? 100)) },
+    { numRuns: scaled(400) },
   );
 }, 120_000);

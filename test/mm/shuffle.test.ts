@@ -6,6 +6,7 @@ import { freeListHead, freeListToArray } from '../../src/mm/free-area.ts';
 import type { MemoryModel } from '../../src/mm/memory-model.ts';
 import { setBuddyOrder, setPageblockMigratetype } from '../../src/mm/page-map.ts';
 import { shuffleZone } from '../../src/mm/shuffle.ts';
+import { scaled } from '../support/seed.ts';
 import { initialised } from './support.ts';
 
 /** A zone from 0x1000 on with free blocks of order 10. */
@@ -82,6 +83,6 @@ test('no block is lost', () => {
       for (let i = model.map.prev[head]; i !== head; i = model.map.prev[i]) backwards.push(i);
       expect(backwards.reverse()).toEqual(list(model));
     }),
-    { numRuns: 30 },
+    { numRuns: scaled(30) },
   );
 });

@@ -1,4 +1,4 @@
-// covers: src/recording/slab-geometry.ts src/recording/slab-merge.ts src/recording/slab-geometry-record.ts src/recording/slab-machine.ts src/recording/slab-state.ts src/recording/kmem-calls.ts src/recording/kmem-create.ts src/recording/kmem-geometry.ts src/recording/kmem-geometry-record.ts src/recording/kmem-merge.ts
+// covers: src/recording/slab-geometry.ts src/recording/slab-merge.ts src/recording/slab-geometry-record.ts src/recording/slab-machine.ts src/recording/slab-state.ts src/recording/kmem-calls.ts src/recording/kmem-create.ts src/recording/kmem-geometry.ts src/recording/kmem-geometry-record.ts src/recording/kmem-merge.ts src/recording/kmem-ops.ts src/recording/kmem-ops-lines.ts
 import { readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';

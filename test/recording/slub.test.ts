@@ -1,4 +1,4 @@
-// covers: src/recording/slub-geometry.ts, src/recording/slub-merge.ts, src/recording/slub-ops.ts, src/recording/slub-ops-lines.ts, src/recording/slub-state.ts, src/recording/slub-machine.ts, src/recording/written-memory.ts
+// covers: src/recording/slub-geometry.ts, src/recording/slub-merge.ts, src/recording/slub-ops.ts, src/recording/slub-state.ts, src/recording/slub-machine.ts, src/recording/written-memory.ts
 import { readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';

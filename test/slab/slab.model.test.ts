@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { noMemory } from '../../src/memory/none.ts';
+import { scaled } from '../support/seed.ts';
 import { commandFamilies, type Model, type Real } from './commands.ts';
 import { ReferenceSlab } from './reference.ts';
 import { made, TestPages, testSlab, testTopology } from './support.ts';
@@ -61,7 +62,7 @@ describe('any sequence of calls ends as the plain form of the rules says', () =>
             fc.modelRun(() => setUp(size, cpuNode, nodes, contentless), cmds);
           },
         ),
-        { numRuns: 60 },
+        { numRuns: scaled(60) },
       );
     });
   }

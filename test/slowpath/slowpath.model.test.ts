@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { Gfp } from '../../src/mm/gfp.ts';
 import { VmEvent, type VmEventName } from '../../src/mm/vm-items.ts';
 import { vmEvent } from '../../src/mm/vmstat.ts';
+import { scaled } from '../support/seed.ts';
 import { type Fault, TestMachine } from './machine.ts';
 
 /** What a run does, one step. */
@@ -123,7 +124,7 @@ test('a machine under pressure keeps its rules, its contents and its page frames
       if (machine.faults > 0) reached.add('faults');
       expect(machine.leaks()).toEqual([]);
     }),
-    { numRuns: Math.ceil((fc.readConfigureGlobal().numRuns ?? 100) * 0.6) },
+    { numRuns: scaled(60) },
   );
   expect([...reached].sort()).toEqual([...EVENTS, 'faults'].sort());
 });

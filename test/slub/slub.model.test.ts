@@ -6,6 +6,7 @@ import { DEBUG_DEFAULT_FLAGS, SlabFlag } from '../../src/mm/slab-flags.ts';
 import { Vmstat } from '../../src/mm/vmstat.ts';
 import type { SlubCache } from '../../src/slub/cache.ts';
 import type { SlubConfig } from '../../src/slub/types.ts';
+import { scaled } from '../support/seed.ts';
 import { families, Owners, type Real } from './commands.ts';
 import { made, testSlub, testTopology } from './support.ts';
 
@@ -71,7 +72,7 @@ test('any sequence of calls: owners do not overlap, contents stay, rules hold', 
       fc.modelRun(() => ({ model: new Owners(), real }), commands);
       expect(real.log.filter((line) => line.startsWith('BUG'))).toEqual([]);
     }),
-    { numRuns: Math.ceil((fc.readConfigureGlobal().numRuns ?? 100) * 0.6) },
+    { numRuns: scaled(60) },
   );
 });
 
@@ -100,6 +101,6 @@ test('with and without content the same calls give the same addresses', () => {
     fc.property(calls, (steps) => {
       expect(run(false, steps)).toEqual(run(true, steps));
     }),
-    { numRuns: Math.ceil((fc.readConfigureGlobal().numRuns ?? 100) * 0.3) },
+    { numRuns: scaled(30) },
   );
 });

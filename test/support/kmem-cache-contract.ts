@@ -11,6 +11,7 @@ import type { KmemCacheOptions } from '../../src/mm/slab-create.ts';
 import { SlabFlag } from '../../src/mm/slab-flags.ts';
 import type { SlabTopology } from '../../src/mm/slab-topology.ts';
 import type { TraceSink } from '../../src/mm/trace.ts';
+import { scaled } from './seed.ts';
 import { TestPages } from './test-pages.ts';
 
 /** What both designs can be made of. */
@@ -514,7 +515,7 @@ export function kmemCacheContract(name: string, make: Make): void {
           const withContent = run(world({ ...options, boot }), steps);
           expect(run(world({ ...options, boot, contentless: true }), steps)).toEqual(withContent);
         }),
-        { numRuns: 25 },
+        { numRuns: scaled(25) },
       );
     });
   });
