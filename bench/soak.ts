@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { PageframeError } from '../src/lib/errors.ts';
 import { type VM_EVENT_NAMES, VmEvent } from '../src/mm/vm-items.ts';
 import { vmEvent } from '../src/mm/vmstat.ts';
 import { MachineLoad } from './soak/load.ts';
@@ -50,7 +51,7 @@ const { values } = parseArgs({
 });
 
 const numbers = ['ops', 'every', 'seed', 'memory', 'nodes', 'cpus'] as const;
-const wrong: string[] = numbers.filter((name) => !/^\d+$/.test(values[name]));
+const wrong: string[] = numbers.filter((name) => !/^[1-9]\d*$/.test(values[name]));
 if (values.slab !== 'slub' && values.slab !== 'slab') wrong.push('slab');
 
 if (values.help) {
@@ -59,14 +60,32 @@ if (values.help) {
   console.error(`wrong value of --${wrong.join(', --')}\n\n${HELP}`);
   process.exitCode = 2;
 } else {
-  process.exitCode = soak() ? 0 : 1;
+  const load = machineLoad();
+  if (load === null) process.exitCode = 2;
+  else process.exitCode = soak(load) ? 0 : 1;
+}
+
+/** @returns null when there is no such machine: one with too little memory to boot, for example */
+function machineLoad(): MachineLoad | null {
+  const [seed, memoryMib, nodes, cpus] = [
+    values.seed,
+    values.memory,
+    values.nodes,
+    values.cpus,
+  ].map(Number);
+  const slab = values.slab === 'slab' ? 'slab' : 'slub';
+  try {
+    return new MachineLoad({ seed, memoryMib, nodes, boot: { cpus, slab } });
+  } catch (error) {
+    if (!(error instanceof PageframeError)) throw error;
+    console.error(`this machine does not boot: ${error.message}`);
+    return null;
+  }
 }
 
 /** @returns whether nothing was found */
-function soak(): boolean {
-  const [ops, every, seed, memoryMib, nodes, cpus] = numbers.map((name) => Number(values[name]));
-  const slab = values.slab === 'slab' ? 'slab' : 'slub';
-  const load = new MachineLoad({ seed, memoryMib, nodes, boot: { cpus, slab } });
+function soak(load: MachineLoad): boolean {
+  const [ops, every] = [Number(values.ops), Number(values.every)];
   const start = performance.now();
   let reported = start;
   for (let op = 1; op <= ops; op++) {
