@@ -107,6 +107,21 @@ export function readIntegers(
 }
 
 /**
+ * The named members of an object as integers in `[0, max]`.
+ * @throws RecordingError `BAD_VALUE` when one is none
+ */
+export function readNumbers<K extends string>(
+  fields: Readonly<Record<string, unknown>>,
+  place: Place,
+  names: readonly K[],
+  max: number = Number.MAX_SAFE_INTEGER,
+): Record<K, number> {
+  return Object.fromEntries(
+    names.map((name) => [name, readInteger(fields[name], placeIn(place, name), 0, max)]),
+  ) as Record<K, number>;
+}
+
+/**
  * The value as a string; one of `known` when given.
  * @throws RecordingError `BAD_VALUE` when it is none
  */

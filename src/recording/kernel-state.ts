@@ -5,6 +5,7 @@ import {
   readInteger,
   readIntegers,
   readList,
+  readNumbers,
   readObject,
   readRecord,
   readString,
@@ -223,16 +224,11 @@ const NODE_NUMBERS = ['startPfn', 'spanned', 'present', 'totalreserve'] as const
 function parseNode(value: unknown, place: Place): NodeRecord {
   const known = [...NODE_NUMBERS, 'node', 'kswapdOrder', 'zonelists'];
   const fields = readObject(value, place, known);
-  const number = (field: (typeof NODE_NUMBERS)[number]): number =>
-    readInteger(fields[field], placeIn(place, field), 0, MAX_PFN);
   const listsPlace = placeIn(place, 'zonelists');
   const [fallback, own] = readArray(fields.zonelists, listsPlace, 2);
   return {
     node: readInteger(fields.node, placeIn(place, 'node'), 0, LAST_NODE),
-    startPfn: number('startPfn'),
-    spanned: number('spanned'),
-    present: number('present'),
-    totalreserve: number('totalreserve'),
+    ...readNumbers(fields, place, NODE_NUMBERS, MAX_PFN),
     kswapdOrder: readInteger(fields.kswapdOrder, placeIn(place, 'kswapdOrder'), 0, 10),
     zonelists: [
       readList(fallback, placeIn(listsPlace, 0), parseZonelistEntry),
@@ -272,26 +268,15 @@ function parseZone(value: unknown, place: Place): ZoneRecord {
     ...ZONE_LISTS,
   ]);
   const at = (field: string): Place => placeIn(place, field);
-  const number = (field: (typeof ZONE_NUMBERS)[number]): number =>
-    readInteger(fields[field], at(field), 0, MAX_PFN);
   const marks = (field: 'watermark' | 'lowmemReserve', length: number): readonly number[] =>
     readIntegers(fields[field], at(field), 0, Number.MAX_SAFE_INTEGER, length);
   return {
     node: readInteger(fields.node, at('node'), 0, LAST_NODE),
     name: readString(fields.name, at('name'), ZONE_NAMES),
-    startPfn: number('startPfn'),
-    spanned: number('spanned'),
-    present: number('present'),
-    managed: number('managed'),
+    ...readNumbers(fields, place, ZONE_NUMBERS, MAX_PFN),
     watermark: marks('watermark', 3) as readonly [number, number, number],
-    watermarkBoost: number('watermarkBoost'),
     lowmemReserve: marks('lowmemReserve', 4) as readonly [number, number, number, number],
     nrFree: readInteger(fields.nrFree, at('nrFree'), -MAX_PFN, MAX_PFN),
-    nrReservedHighatomic: number('nrReservedHighatomic'),
-    flags: number('flags'),
-    percpuDriftMark: number('percpuDriftMark'),
-    pagesetHigh: number('pagesetHigh'),
-    pagesetBatch: number('pagesetBatch'),
     pageblocks: readList(fields.pageblocks, at('pageblocks'), parsePageblockRun),
     free: readList(fields.free, at('free'), parseFreeList),
     pcp: readList(fields.pcp, at('pcp'), parsePcp),
@@ -319,16 +304,10 @@ const PCP_NUMBERS = ['count', 'high', 'batch', 'freeFactor', 'statThreshold'] as
 
 function parsePcp(value: unknown, place: Place): PcpRecord {
   const fields = readObject(value, place, ['cpu', 'nrFreeDiff', 'lists', ...PCP_NUMBERS]);
-  const number = (field: (typeof PCP_NUMBERS)[number]): number =>
-    readInteger(fields[field], placeIn(place, field), 0, MAX_PFN);
   return {
     cpu: readInteger(fields.cpu, placeIn(place, 'cpu'), 0, LAST_CPU),
-    count: number('count'),
-    high: number('high'),
-    batch: number('batch'),
-    freeFactor: number('freeFactor'),
+    ...readNumbers(fields, place, PCP_NUMBERS, MAX_PFN),
     nrFreeDiff: readInteger(fields.nrFreeDiff, placeIn(place, 'nrFreeDiff'), -MAX_PFN, MAX_PFN),
-    statThreshold: number('statThreshold'),
     lists: readList(fields.lists, placeIn(place, 'lists'), parsePcpList),
   };
 }

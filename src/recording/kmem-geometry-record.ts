@@ -1,4 +1,12 @@
-import { type Place, placeIn, readInteger, readObject, readString, readU64 } from './fields.ts';
+import {
+  type Place,
+  placeIn,
+  readInteger,
+  readNumbers,
+  readObject,
+  readString,
+  readU64,
+} from './fields.ts';
 
 const U32_MAX = 0xffff_ffff;
 
@@ -23,12 +31,9 @@ export function readGeometry<K extends string>(
   numbers: readonly K[],
 ): NamedGeometry & Readonly<Record<K, number>> {
   const fields = readObject(value, place, ['name', 'flags', 'refcount', ...numbers]);
-  const read = Object.fromEntries(
-    numbers.map((name) => [name, readInteger(fields[name], placeIn(place, name), 0, U32_MAX)]),
-  ) as Record<K, number>;
   return {
     name: readString(fields.name, placeIn(place, 'name')),
-    ...read,
+    ...readNumbers(fields, place, numbers, U32_MAX),
     flags: readFlags(fields.flags, placeIn(place, 'flags')),
     refcount: readInteger(fields.refcount, placeIn(place, 'refcount'), -1, 0x7fffffff),
   };

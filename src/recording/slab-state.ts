@@ -8,9 +8,9 @@ import {
   placeIn,
   readArray,
   readBoolean,
-  readInteger,
   readIntegers,
   readList,
+  readNumbers,
   readObject,
   readString,
 } from './fields.ts';
@@ -94,21 +94,10 @@ const NODE_NUMBERS = [
 ] as const;
 const ARRAY_NUMBERS = ['avail', 'limit', 'batchcount', 'touched'] as const;
 
-/** The named members of an object as integers. */
-function readNumbers<K extends string>(
-  fields: Readonly<Record<string, unknown>>,
-  names: readonly K[],
-  place: Place,
-): Record<K, number> {
-  return Object.fromEntries(
-    names.map((name) => [name, readInteger(fields[name], placeIn(place, name))]),
-  ) as Record<K, number>;
-}
-
 function readArrayCache(value: unknown, place: Place): ArrayCacheRecord {
   const fields = readObject(value, place, [...ARRAY_NUMBERS, 'entries']);
   return {
-    ...readNumbers(fields, ARRAY_NUMBERS, place),
+    ...readNumbers(fields, place, ARRAY_NUMBERS),
     entries: readIntegers(fields.entries, placeIn(place, 'entries')),
   };
 }
@@ -121,7 +110,7 @@ function readSlab(value: unknown, place: Place): SlabRecord {
   const numbers = ['pfn', 'active', 'colourOff', 'freelistPhys'] as const;
   const fields = readObject(value, place, [...numbers, 'offSlab', 'freelist']);
   const offSlab = readBoolean(fields.offSlab, placeIn(place, 'offSlab'));
-  const { pfn, active, colourOff, freelistPhys } = readNumbers(fields, numbers, place);
+  const { pfn, active, colourOff, freelistPhys } = readNumbers(fields, place, numbers);
   const freelist = readIntegers(fields.freelist, placeIn(place, 'freelist'), 0, 255);
   return {
     pfn,
@@ -144,7 +133,7 @@ function readNode(value: unknown, place: Place): CacheNodeRecord {
   const list = (name: (typeof lists)[number]): readonly SlabRecord[] =>
     readList(fields[name], placeIn(place, name), readSlab);
   return {
-    ...readNumbers(fields, NODE_NUMBERS, place),
+    ...readNumbers(fields, place, NODE_NUMBERS),
     partial: list('partial'),
     full: list('full'),
     free: list('free'),

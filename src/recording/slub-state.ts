@@ -10,6 +10,7 @@ import {
   readInteger,
   readIntegers,
   readList,
+  readNumbers,
   readObject,
   readString,
 } from './fields.ts';
@@ -77,16 +78,6 @@ export interface CacheRecord {
 const SLAB_NUMBERS = ['pfn', 'inuse', 'objects', 'frozen'] as const;
 const NODE_NUMBERS = ['node', 'nrPartial', 'nrSlabs', 'totalObjects'] as const;
 
-function readNumbers<K extends string>(
-  fields: Readonly<Record<string, unknown>>,
-  names: readonly K[],
-  place: Place,
-): Record<K, number> {
-  return Object.fromEntries(
-    names.map((name) => [name, readInteger(fields[name], placeIn(place, name))]),
-  ) as Record<K, number>;
-}
-
 function readFreelist(value: unknown, place: Place): readonly number[] {
   return readIntegers(value, place, 0, OBJECTS_MAX - 1);
 }
@@ -94,13 +85,13 @@ function readFreelist(value: unknown, place: Place): readonly number[] {
 function readSlab(value: unknown, place: Place): SlabRecord {
   const fields = readObject(value, place, [...SLAB_NUMBERS, 'freelist']);
   const freelist = readFreelist(fields.freelist, placeIn(place, 'freelist'));
-  return { ...readNumbers(fields, SLAB_NUMBERS, place), freelist };
+  return { ...readNumbers(fields, place, SLAB_NUMBERS), freelist };
 }
 
 function readPartial(value: unknown, place: Place): PartialRecord {
   const fields = readObject(value, place, [...SLAB_NUMBERS, 'slabs', 'freelist']);
   const freelist = readFreelist(fields.freelist, placeIn(place, 'freelist'));
-  return { ...readNumbers(fields, [...SLAB_NUMBERS, 'slabs'], place), freelist };
+  return { ...readNumbers(fields, place, [...SLAB_NUMBERS, 'slabs']), freelist };
 }
 
 function readCpu(value: unknown, place: Place): CpuRecord {
@@ -121,7 +112,7 @@ function readCpu(value: unknown, place: Place): CpuRecord {
 function readNode(value: unknown, place: Place): CacheNodeRecord {
   const fields = readObject(value, place, [...NODE_NUMBERS, 'partial', 'full']);
   return {
-    ...readNumbers(fields, NODE_NUMBERS, place),
+    ...readNumbers(fields, place, NODE_NUMBERS),
     partial: readList(fields.partial, placeIn(place, 'partial'), readSlab),
     full: readList(fields.full, placeIn(place, 'full'), readSlab),
   };
