@@ -1,6 +1,12 @@
 import type { MemoryModel } from '../mm/memory-model.ts';
 import { pagesetIndex } from '../mm/pageset.ts';
-import { NODE_STAT_NAMES, NUMA_STAT_NAMES, ZONE_STAT_NAMES, ZoneStatItem } from '../mm/vm-items.ts';
+import {
+  NODE_STAT_NAMES,
+  NUMA_STAT_NAMES,
+  shownNodeStat,
+  ZONE_STAT_NAMES,
+  ZoneStatItem,
+} from '../mm/vm-items.ts';
 import { nodeState, zoneNumaEvent, zoneState } from '../mm/vmstat.ts';
 import { isPopulated, WatermarkIndex, wmarkPages, type Zone } from '../mm/zone.ts';
 import { ZONE_NAMES } from '../mm/zone-types.ts';
@@ -9,15 +15,6 @@ import { badText, linesOf, matchLine, right } from './text.ts';
 const FORMAT = 'zoneinfo';
 /** Runs of kswapd without a page freed after which a node counts as hopeless. */
 const MAX_RECLAIM_RETRIES = 16;
-/** Pages of a huge page: counters of huge pages are kept in pages and shown in huge pages. */
-const HPAGE_PMD_NR = 512;
-const HUGE_PAGE_COUNTERS: readonly string[] = [
-  'nr_shmem_hugepages',
-  'nr_shmem_pmdmapped',
-  'nr_file_hugepages',
-  'nr_file_pmdmapped',
-  'nr_anon_transparent_hugepages',
-];
 
 /** A CPU's page lists as `/proc/zoneinfo` shows them. */
 export interface ZoneinfoPageset {
@@ -95,9 +92,7 @@ function counterLine(name: string, value: number): string {
 
 function nodeLines({ vmstat }: MemoryModel, node: number): string[] {
   return NODE_STAT_NAMES.map((name, item) => {
-    const value = nodeState(vmstat, node, item);
-    const shown = HUGE_PAGE_COUNTERS.includes(name) ? Math.floor(value / HPAGE_PMD_NR) : value;
-    return counterLine(name, shown);
+    return counterLine(name, shownNodeStat(name, nodeState(vmstat, node, item)));
   });
 }
 

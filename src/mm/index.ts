@@ -79,6 +79,7 @@ export {
   KmemError,
   type ObjectConstructor,
   type ObjectLocation,
+  type ReclaimState,
 } from './kmem-cache.ts';
 export { type MemmapInitOptions, memmapInit } from './memmap-init.ts';
 export {

@@ -26,6 +26,12 @@ export class KmemError extends PageframeError {
 /** A constructor of objects: called with the physical address of each. */
 export type ObjectConstructor = (address: number) => void;
 
+/** Counter of a task in page reclaim. @kernel struct reclaim_state */
+export interface ReclaimState {
+  /** Pages of slabs freed meanwhile. */
+  reclaimedSlab: number;
+}
+
 /** Numbers of a cache, as `/proc/slabinfo` shows them. @kernel struct slabinfo */
 export interface KmemCacheStats {
   /** Objects that count as in use. */

@@ -122,6 +122,24 @@ export const NR_VM_NODE_STAT_ITEMS: number = NODE_STAT_NAMES.length;
 /** Item of each node counter, by its `/proc/vmstat` name. */
 export const NodeStatItem: Readonly<Record<NodeStatName, number>> = indexByName(NODE_STAT_NAMES);
 
+/** Pages of a huge page. */
+const HPAGE_PMD_NR = 512;
+const HUGE_PAGE_COUNTERS: readonly string[] = [
+  'nr_shmem_hugepages',
+  'nr_shmem_pmdmapped',
+  'nr_file_hugepages',
+  'nr_file_pmdmapped',
+  'nr_anon_transparent_hugepages',
+] satisfies NodeStatName[];
+
+/**
+ * A counter of a node as text files show it: those of huge pages are kept in pages and shown in huge
+ * pages.
+ */
+export function shownNodeStat(name: string, pages: number): number {
+  return HUGE_PAGE_COUNTERS.includes(name) ? Math.floor(pages / HPAGE_PMD_NR) : pages;
+}
+
 /** Names of the VM events that the model counts, in `/proc/vmstat` order, by item. */
 export const VM_EVENT_NAMES = [
   'pgpgin',

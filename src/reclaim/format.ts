@@ -4,6 +4,7 @@ import {
   NODE_STAT_NAMES,
   NodeStatItem,
   NUMA_STAT_NAMES,
+  shownNodeStat,
   VM_EVENT_NAMES,
   VmEvent,
   ZONE_STAT_NAMES,
@@ -11,16 +12,6 @@ import {
 } from '../mm/vm-items.ts';
 import { globalNodeState, globalZoneState, vmEvent, zoneNumaEvent } from '../mm/vmstat.ts';
 import { WatermarkIndex, wmarkPages } from '../mm/zone.ts';
-
-/** Pages of a huge page: counters of huge pages are kept in pages and shown in huge pages. */
-const HPAGE_PMD_NR = 512;
-const HUGE_PAGE_COUNTERS: readonly string[] = [
-  'nr_shmem_hugepages',
-  'nr_shmem_pmdmapped',
-  'nr_file_hugepages',
-  'nr_file_pmdmapped',
-  'nr_anon_transparent_hugepages',
-];
 
 /** Limits of dirty pages, which the host's write-back decides about. */
 export interface DirtyLimits {
@@ -46,9 +37,7 @@ export function formatVmstat(model: MemoryModel, limits: DirtyLimits = {}): stri
     lines.push([name, events.reduce((sum, count) => sum + count, 0)]);
   });
   for (const name of NODE_STAT_NAMES) {
-    const pages = globalNodeState(vmstat, NodeStatItem[name]);
-    const huge = HUGE_PAGE_COUNTERS.includes(name);
-    lines.push([name, huge ? Math.floor(pages / HPAGE_PMD_NR) : pages]);
+    lines.push([name, shownNodeStat(name, globalNodeState(vmstat, NodeStatItem[name]))]);
   }
   lines.push(['nr_dirty_threshold', limits.threshold ?? 0]);
   lines.push(['nr_dirty_background_threshold', limits.background ?? 0]);

@@ -1,6 +1,11 @@
 import { checkInteger, type InvariantViolation } from '../lib/errors.ts';
 import { Gfp } from '../mm/gfp.ts';
-import { type KmemAllocator, KmemError, type ObjectLocation } from '../mm/kmem-cache.ts';
+import {
+  type KmemAllocator,
+  KmemError,
+  type ObjectLocation,
+  type ReclaimState,
+} from '../mm/kmem-cache.ts';
 import type { KmemCacheOptions } from '../mm/slab-create.ts';
 import { SlabFlag } from '../mm/slab-flags.ts';
 import { formatUnreclaimableSlab } from '../mm/slabinfo.ts';
@@ -29,7 +34,7 @@ import { cacheReap, runReapTimers, startCpuTimer } from './reap.ts';
 import { slabinfoWrite } from './slabinfo-write.ts';
 import { type Constructors, restoreState, type SlabSnapshot, snapshotState } from './snapshot.ts';
 import { BootState, checkCpu, SlabState } from './state.ts';
-import type { CallSite, CallTrace, ReclaimState, SlabOptions, SlabTaskPolicy } from './types.ts';
+import type { CallSite, CallTrace, SlabOptions, SlabTaskPolicy } from './types.ts';
 
 const BOOT_CPU = 0;
 

@@ -1,4 +1,5 @@
 import { SlabFlag } from '../mm/slab-flags.ts';
+import { TaintFlag, taintText } from '../mm/taint.ts';
 import type { CacheState } from './cache-state.ts';
 import {
   POISON_END,
@@ -19,11 +20,6 @@ const DAMAGED_LINES_MAX = 6;
 const NEIGHBOUR_LINES = 2;
 /** Column of the characters in a line of bytes. */
 const ASCII_COLUMN = 49;
-/** Taint bits that have a letter here: P, B, W. */
-const TAINT_PROPRIETARY = 0x1;
-const TAINT_BAD_PAGE = 0x20;
-const TAINT_WARN = 0x200;
-const TAINT_CHARACTERS = 19;
 
 /** An address as reports print it: 16 hexadecimal digits. */
 export function reportAddress(state: SlabState, address: number): string {
@@ -39,17 +35,7 @@ export function slabError(cache: CacheState, func: string, message: string): voi
     state.warnedOnce.add('lock debugging');
     state.log?.('Disabling lock debugging due to kernel taint');
   }
-  state.taint |= TAINT_BAD_PAGE;
-}
-
-/** The taint bits as reports print them. @kernel print_tainted */
-function taintText(taint: number): string {
-  if (taint === 0) return 'Not tainted';
-  const letters = new Array<string>(TAINT_CHARACTERS).fill(' ');
-  letters[0] = (taint & TAINT_PROPRIETARY) === 0 ? 'G' : 'P';
-  if ((taint & TAINT_BAD_PAGE) !== 0) letters[5] = 'B';
-  if ((taint & TAINT_WARN) !== 0) letters[9] = 'W';
-  return `Tainted: ${letters.join('')}`;
+  state.taint |= TaintFlag.TAINT_BAD_PAGE;
 }
 
 /** A 64-bit word of memory. */

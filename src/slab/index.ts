@@ -4,6 +4,7 @@ export {
   type KmemCacheStats,
   KmemError,
   type ObjectLocation,
+  type ReclaimState,
 } from '../mm/kmem-cache.ts';
 export type { KmemCacheOptions } from '../mm/slab-create.ts';
 export { SlabFlag } from '../mm/slab-flags.ts';
@@ -42,7 +43,6 @@ export { defaultTunables, type SlabTunables } from './tune.ts';
 export type {
   CallSite,
   CallTrace,
-  ReclaimState,
   SlabCacheGeometry,
   SlabConfig,
   SlabOptions,

@@ -5,6 +5,7 @@ import { noMemory } from '../memory/none.ts';
 import type { PhysicalMemory } from '../memory/types.ts';
 import { Gfp } from '../mm/gfp.ts';
 import type { Kmalloc } from '../mm/kmalloc.ts';
+import type { ReclaimState } from '../mm/kmem-cache.ts';
 import { PageMap } from '../mm/page-map.ts';
 import type { PageSource } from '../mm/page-source.ts';
 import { CACHE_LINE_SIZE } from '../mm/slab-create.ts';
@@ -22,14 +23,7 @@ import type { CallTracer } from './call-trace.ts';
 import { defaultSlabMaxOrder, KMALLOC_MAX_ORDER } from './geometry.ts';
 import { defaultConfig, defaultParameters, SLAB_MAX_ORDER_AUTO } from './parameters.ts';
 import { SlabTable } from './slab-table.ts';
-import type {
-  CallSite,
-  ReclaimState,
-  SlabConfig,
-  SlabOptions,
-  SlabParameters,
-  SlabTaskPolicy,
-} from './types.ts';
+import type { CallSite, SlabConfig, SlabOptions, SlabParameters, SlabTaskPolicy } from './types.ts';
 
 /** How far the allocator has come up. @kernel enum slab_state (spec slab 4.22) */
 export const BootState = {

@@ -75,12 +75,6 @@ export interface SlabParameters {
   readonly initOnFree: boolean;
 }
 
-/** Counter of a task in page reclaim. @kernel struct reclaim_state */
-export interface ReclaimState {
-  /** Pages of slabs freed meanwhile. */
-  reclaimedSlab: number;
-}
-
 /** What a SLAB allocator is made of; only `source` must be given. */
 export interface SlabOptions {
   /** Where page frames come from. */

@@ -2,7 +2,12 @@ import { isPowerOfTwo } from '../lib/bits.ts';
 import { ArgumentError, checkInteger, type InvariantViolation } from '../lib/errors.ts';
 import { Gfp } from '../mm/gfp.ts';
 import { addressArgument } from '../mm/kmalloc.ts';
-import { type KmemAllocator, KmemError, type ObjectLocation } from '../mm/kmem-cache.ts';
+import {
+  type KmemAllocator,
+  KmemError,
+  type ObjectLocation,
+  type ReclaimState,
+} from '../mm/kmem-cache.ts';
 import {
   calculateAlignment,
   checkCreation,
@@ -29,7 +34,7 @@ import { type Constructors, restoreSnapshot } from './restore.ts';
 import { type SlubSnapshot, takeSnapshot } from './snapshot.ts';
 import { checkCpu, SlubState } from './state.ts';
 import { type SysfsEntry, sysfsEntries } from './sysfs.ts';
-import type { ReclaimState, SlubOptions } from './types.ts';
+import type { SlubOptions } from './types.ts';
 import { countReports } from './validate.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { PAGE_SIZE } from '../lib/units.ts';
 import { PAGE_FLAGS_MASK, PageFlag } from '../mm/page-flags.ts';
 import { SlabFlag } from '../mm/slab-flags.ts';
+import { TaintFlag, taintText } from '../mm/taint.ts';
 import { MAX_NR_ZONES } from '../mm/zone-types.ts';
 import { type CacheState, hasFlag } from './cache-state.ts';
 import {
@@ -18,10 +19,6 @@ import type { SlubReport } from './types.ts';
 const RULE_WIDTH = 77;
 /** A report's reason is formatted into 100 bytes. */
 const REASON_CHARACTERS = 99;
-const TAINT_CHARACTERS = 19;
-const TAINT_BAD_PAGE = 0x20;
-const TAINT_WARN = 0x200;
-const TAINT_PROPRIETARY = 0x1;
 /** Bytes in one row of a dump, and the width of their hexadecimal part. */
 const ROW_BYTES = 16;
 const ROW_HEX_WIDTH = 49;
@@ -73,17 +70,7 @@ function setTaint(state: SlubState): void {
     state.lockDebuggingOff = true;
     print(state, 'Disabling lock debugging due to kernel taint');
   }
-  state.taint |= TAINT_BAD_PAGE;
-}
-
-/** The taint bits as reports print them. @kernel print_tainted (spec slub 5.6) */
-export function taintText(taint: number): string {
-  if (taint === 0) return 'Not tainted';
-  const letters = new Array<string>(TAINT_CHARACTERS).fill(' ');
-  letters[0] = (taint & TAINT_PROPRIETARY) === 0 ? 'G' : 'P';
-  if ((taint & TAINT_BAD_PAGE) !== 0) letters[5] = 'B';
-  if ((taint & TAINT_WARN) !== 0) letters[9] = 'W';
-  return `Tainted: ${letters.join('')}`;
+  state.taint |= TaintFlag.TAINT_BAD_PAGE;
 }
 
 /** The head of a report. A reason that ends with a newline gives an empty line. @kernel slab_bug */

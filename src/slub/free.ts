@@ -1,6 +1,7 @@
 import { PAGE_SIZE } from '../lib/units.ts';
 import { KmemError } from '../mm/kmem-cache.ts';
 import { SlabFlag } from '../mm/slab-flags.ts';
+import { TaintFlag } from '../mm/taint.ts';
 import { type CacheState, cpuOf, hasFlag } from './cache-state.ts';
 import { putCpuPartial } from './cpu-slab.ts';
 import { freeDebug } from './debug-alloc.ts';
@@ -12,9 +13,6 @@ import { indexOfAddress, setNext, slabOfAddress, writePointerWord } from './poin
 import { FREELIST_END, LINK_ALLOCATED } from './slab-table.ts';
 import { ContentMode, checkCpu, type SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
-
-/** Taint bit of a warning. */
-const TAINT_WARN = 0x200;
 
 function refuse(code: string, message: string, cache: CacheState | null, address: number): never {
   throw new KmemError(code, message, { cache: cache?.name ?? null, address });
@@ -47,14 +45,14 @@ export function cacheFromObject(
     if (!state.warnedNotSlab) {
       state.warnedNotSlab = true;
       state.log?.('virt_to_cache: Object is not a Slab page!');
-      state.taint |= TAINT_WARN;
+      state.taint |= TaintFlag.TAINT_WARN;
     }
     return null;
   }
   const real = cacheOfSlab(state, slab);
   if (real.id !== cache.id) {
     state.log?.(`cache_from_obj: Wrong slab cache. ${cache.name} but object is from ${real.name}`);
-    state.taint |= TAINT_WARN;
+    state.taint |= TaintFlag.TAINT_WARN;
     printTracking(state, real, address);
   }
   return real;

@@ -4,6 +4,7 @@ export {
   type KmemCacheStats,
   KmemError,
   type ObjectLocation,
+  type ReclaimState,
 } from '../mm/kmem-cache.ts';
 export type { KmemCacheOptions } from '../mm/slab-create.ts';
 export { SlabFlag } from '../mm/slab-flags.ts';
@@ -34,7 +35,6 @@ export { createKmemCache, type KmemCacheStandaloneOptions } from './standalone.t
 export { STAT_NAMES, type StatName } from './statistics.ts';
 export type { AttributeName, SysfsEntry } from './sysfs.ts';
 export type {
-  ReclaimState,
   SlubConfig,
   SlubOptions,
   SlubParameters,

@@ -4,6 +4,7 @@ import { addrToPfn, PAGE_SIZE } from '../lib/units.ts';
 import { noMemory } from '../memory/none.ts';
 import type { PhysicalMemory } from '../memory/types.ts';
 import type { Kmalloc } from '../mm/kmalloc.ts';
+import type { ReclaimState } from '../mm/kmem-cache.ts';
 import { PageMap } from '../mm/page-map.ts';
 import type { PageSource } from '../mm/page-source.ts';
 import {
@@ -20,14 +21,7 @@ import { noSlubDebug, parseSlubDebug, type SlubDebug } from './debug-flags.ts';
 import { defaultConfig, defaultParameters } from './parameters.ts';
 import { SlabTable } from './slab-table.ts';
 import { defaultTracks } from './track.ts';
-import type {
-  ReclaimState,
-  SlubConfig,
-  SlubOptions,
-  SlubParameters,
-  SlubReport,
-  TrackSource,
-} from './types.ts';
+import type { SlubConfig, SlubOptions, SlubParameters, SlubReport, TrackSource } from './types.ts';
 
 /** How far the boot of the allocator is. @kernel enum slab_state */
 export const SlabStage = {

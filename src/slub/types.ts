@@ -84,12 +84,6 @@ export interface SlubReport {
   readonly address: number;
 }
 
-/** Counter of a task in page reclaim. @kernel struct reclaim_state */
-export interface ReclaimState {
-  /** Pages of slabs freed meanwhile. */
-  reclaimedSlab: number;
-}
-
 /** Everything that a SLUB allocator can be made of; only `source` must be given. */
 export interface SlubOptions {
   /**

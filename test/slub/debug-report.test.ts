@@ -5,7 +5,6 @@ import { PageMap } from '../../src/mm/page-map.ts';
 import type { PageSource } from '../../src/mm/page-source.ts';
 import { DEBUG_DEFAULT_FLAGS, SlabFlag } from '../../src/mm/slab-flags.ts';
 import { SlubAllocator } from '../../src/slub/allocator.ts';
-import { taintText } from '../../src/slub/debug-report.ts';
 import type { SlubReport } from '../../src/slub/types.ts';
 import { made, take, testSlub } from './support.ts';
 
@@ -76,12 +75,6 @@ test('5.6 the report of a damaged red zone, line by line', () => {
   cache.validate();
   expect(log[1]).toBe('BUG demo64 (Tainted: G    B             ): Right Redzone overwritten');
   expect(log).not.toContain('Disabling lock debugging due to kernel taint');
-});
-
-test('taint letters stand at their bits', () => {
-  expect(taintText(0)).toBe('Not tainted');
-  expect(taintText(0x220)).toBe('Tainted: G    B   W         ');
-  expect(taintText(0x21)).toBe('Tainted: P    B             ');
 });
 
 test('without red zones the 16 bytes before an object are shown, if it has some', () => {
