@@ -1,4 +1,5 @@
 import { PageframeError } from '../lib/errors.ts';
+import { pickNumbers, putNumbers } from '../lib/numbers.ts';
 import type { MemoryModel, VmTunables } from './memory-model.ts';
 import type { VmstatSnapshot } from './vmstat.ts';
 import type { MemoryNode, Zone } from './zone.ts';
@@ -258,9 +259,8 @@ function isZero(array: NumberArray, start: number, end: number): boolean {
 }
 
 function snapshotZone(zone: Zone): ZoneSnapshot {
-  const numbers = Object.fromEntries(ZONE_NUMBERS.map((name) => [name, zone[name]]));
   return {
-    numbers: numbers as ZoneSnapshot['numbers'],
+    numbers: pickNumbers(zone, ZONE_NUMBERS),
     watermark: zone.watermark.slice(),
     lowmemReserve: zone.lowmemReserve.slice(),
     contiguous: zone.contiguous,
@@ -268,17 +268,16 @@ function snapshotZone(zone: Zone): ZoneSnapshot {
 }
 
 function restoreZone(zone: Zone, from: ZoneSnapshot): void {
-  for (const name of ZONE_NUMBERS) zone[name] = from.numbers[name];
+  putNumbers(zone, ZONE_NUMBERS, from.numbers);
   zone.watermark.set(from.watermark);
   zone.lowmemReserve.set(from.lowmemReserve);
   zone.contiguous = from.contiguous;
 }
 
 function snapshotNode(node: MemoryNode): NodeSnapshot {
-  const numbers = Object.fromEntries(NODE_NUMBERS.map((name) => [name, node[name]]));
   const [fallback, own] = node.zonelists;
   return {
-    numbers: numbers as NodeSnapshot['numbers'],
+    numbers: pickNumbers(node, NODE_NUMBERS),
     online: node.online,
     possible: node.possible,
     cpus: [...node.cpus],
@@ -287,7 +286,7 @@ function snapshotNode(node: MemoryNode): NodeSnapshot {
 }
 
 function restoreNode(model: MemoryModel, node: MemoryNode, from: NodeSnapshot): void {
-  for (const name of NODE_NUMBERS) node[name] = from.numbers[name];
+  putNumbers(node, NODE_NUMBERS, from.numbers);
   node.online = from.online;
   node.possible = from.possible;
   node.cpus = [...from.cpus];

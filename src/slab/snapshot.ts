@@ -1,5 +1,6 @@
 import type { ErrorData } from '../lib/errors.ts';
 import { listAddTail, listInit, listToArray } from '../lib/list.ts';
+import { pickNumbers, putNumbers } from '../lib/numbers.ts';
 import { KmemError, type ObjectConstructor } from '../mm/kmem-cache.ts';
 import { PageFlag } from '../mm/page-flags.ts';
 import { ArrayCache } from './array-cache.ts';
@@ -149,18 +150,6 @@ const NODE_NUMBERS = [
 ] as const;
 const STATE_NUMBERS = ['bootState', 'gfpAllowedMask', 'taint'] as const;
 
-function pick<K extends string>(from: Record<K, number>, names: readonly K[]): Record<K, number> {
-  return Object.fromEntries(names.map((name) => [name, from[name]])) as Record<K, number>;
-}
-
-function put<K extends string>(
-  to: Record<K, number>,
-  names: readonly K[],
-  from: Readonly<Record<string, number>>,
-): void {
-  for (const name of names) to[name] = from[name] as Record<K, number>[K];
-}
-
 function snapshotArray(ac: ArrayCache): ArrayCacheSnapshot {
   const { limit, batchcount, touched, address } = ac;
   return { limit, batchcount, touched, entries: [...ac.entries.subarray(0, ac.avail)], address };
@@ -178,7 +167,7 @@ function restoreArray(from: ArrayCacheSnapshot): ArrayCache {
 function snapshotNode(state: SlabState, n: CacheNode): CacheNodeSnapshot {
   const { alien } = n;
   return {
-    numbers: pick(n, NODE_NUMBERS),
+    numbers: pickNumbers(n, NODE_NUMBERS),
     partial: listToArray(state.map, n.slabsPartial),
     full: listToArray(state.map, n.slabsFull),
     free: listToArray(state.map, n.slabsFree),
@@ -198,7 +187,7 @@ function snapshotCache(cache: CacheState): CacheSnapshot {
     id: cache.id,
     name: cache.name,
     hasCtor: cache.ctor !== null,
-    numbers: pick(cache, CACHE_NUMBERS),
+    numbers: pickNumbers(cache, CACHE_NUMBERS),
     cpuCache: cache.cpuCache.map(snapshotArray),
     nodes: cache.nodes.map((n) => (n === null ? null : snapshotNode(cache.state, n))),
     randomSeq: cache.randomSeq === null ? null : cache.randomSeq.slice(),
@@ -221,7 +210,7 @@ export function snapshotState(state: SlabState): SlabSnapshot {
   const { slabs, kmalloc } = state;
   const { count } = slabs;
   return {
-    numbers: pick(state, STATE_NUMBERS),
+    numbers: pickNumbers(state, STATE_NUMBERS),
     caches: state.cacheById.flatMap((cache) => (cache === null ? [] : [snapshotCache(cache)])),
     listed: state.caches.map(({ id }) => id),
     cacheCount: state.cacheById.length,
@@ -276,7 +265,7 @@ export function restoreState(
   }
   const caches = from.caches.map((plain) => cacheFor(state, plain, constructors));
   unmarkPages(state);
-  put(state, STATE_NUMBERS, from.numbers);
+  putNumbers(state, STATE_NUMBERS, from.numbers);
   state.cpuOnline.set(cpuOnline);
   state.nodeCpus = from.nodeCpus.map((cpus) => [...cpus]);
   state.onlineNodes = [...from.onlineNodes];
@@ -369,7 +358,7 @@ function forgetCache(cache: CacheState): void {
 }
 
 function restoreCache(cache: CacheState, from: CacheSnapshot): void {
-  put(cache, CACHE_NUMBERS, from.numbers);
+  putNumbers(cache, CACHE_NUMBERS, from.numbers);
   cache.cpuCache = from.cpuCache.map(restoreArray);
   cache.nodes = from.nodes.map((n, node) => (n === null ? null : restoreNode(cache, node, n)));
   cache.randomSeq = from.randomSeq === null ? null : from.randomSeq.slice();
@@ -378,7 +367,7 @@ function restoreCache(cache: CacheState, from: CacheSnapshot): void {
 
 function restoreNode(cache: CacheState, node: number, from: CacheNodeSnapshot): CacheNode {
   const [n, { alien, shared }] = [newCacheNode(cache, node), from];
-  put(n, NODE_NUMBERS, from.numbers);
+  putNumbers(n, NODE_NUMBERS, from.numbers);
   relist(cache, n.slabsPartial, from.partial);
   relist(cache, n.slabsFull, from.full);
   relist(cache, n.slabsFree, from.free);

@@ -1,4 +1,5 @@
 import { listAddTail } from '../lib/list.ts';
+import { putNumbers } from '../lib/numbers.ts';
 import { PAGE_SIZE } from '../lib/units.ts';
 import { KmemError, type ObjectConstructor } from '../mm/kmem-cache.ts';
 import { PageFlag, PageMark } from '../mm/page-flags.ts';
@@ -121,7 +122,7 @@ function restoreCache(
   from: CacheSnapshot,
   slabOf: Map<number, number>,
 ): void {
-  for (const name of SCALARS) cache[name] = from.numbers[name];
+  putNumbers(cache, SCALARS, from.numbers);
   cache.damaged = from.damaged;
   cache.zeroOnFree = from.zeroOnFree;
   cache.randomSeq = from.randomSeq?.slice() ?? null;

@@ -1,3 +1,4 @@
+import { pickNumbers } from '../lib/numbers.ts';
 import type { CacheInput, CacheState } from './cache-state.ts';
 import { slabsOfList } from './node-lists.ts';
 import type { SlubState } from './state.ts';
@@ -174,12 +175,11 @@ function cacheSnapshot(
   cache: CacheState,
   slabs: readonly SlabSnapshot[],
 ): CacheSnapshot {
-  const numbers = Object.fromEntries(SCALARS.map((name) => [name, cache[name]]));
   const nodes = [...cache.hasNode.keys()].filter((node) => cache.hasNode[node] === 1);
   return {
     input: { ...cache.input, ctor: null },
     hasCtor: cache.ctor !== null,
-    numbers: numbers as Record<CacheScalarName, number>,
+    numbers: pickNumbers(cache, SCALARS),
     damaged: cache.damaged,
     zeroOnFree: cache.zeroOnFree,
     randomSeq: cache.randomSeq?.slice() ?? null,
