@@ -20,7 +20,7 @@ import {
   type RegionArray,
 } from './state.ts';
 import type { MemblockRegion } from './types.ts';
-import { capSize, min64 } from './u64.ts';
+import { capSize, min64, wrap64 } from './u64.ts';
 
 // Adding and removing ranges, and the growth that both may need. They are one mechanism: growth
 // reserves and frees ranges itself (spec memblock 4.3 to 4.6, 4.9).
@@ -76,7 +76,8 @@ function insertPieces(type: RegionArray, pieces: readonly MemblockRegion[]): voi
   for (const piece of pieces) {
     while (index < to && regions[index].base < piece.base) merged.push(regions[index++]);
     merged.push(piece);
-    type.totalSize += piece.size;
+    // After a trim the total is too high, and may pass 2^64.
+    type.totalSize = wrap64(type.totalSize + piece.size);
   }
   replaceRegions(type, from, to, merged);
   mergeRegions(type, from, from + merged.length - 1);

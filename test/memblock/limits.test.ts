@@ -144,6 +144,16 @@ describe('cap (spec memblock 7.7)', () => {
 });
 
 describe('trim (spec memblock 7.8)', () => {
+  test('a total that is too high wraps at 2^64 when everything is added', () => {
+    const m = withRanges([[0x1001n, 0x4000n]]);
+    m.trimMemory(0x1000n);
+    expect(m.physMemSize()).toBe(0x2fffn);
+    // All of [0, 2^64 - 1) is memory now: 2^64 - 1 bytes, and the 0xfff that the trim still counts.
+    expect(m.add(0n, ALL_ONES)).toBe(0);
+    expect(m.physMemSize()).toBe(0xffen);
+    expect(checkInvariants(m.state)).toEqual([]);
+  });
+
   test('the total keeps the bytes cut off, and WARNs come of it', () => {
     const { memblock: m, warnings } = watched();
     m.add(0x1000n, 0x9ec00n);
