@@ -346,6 +346,8 @@ describe('bad input is refused before anything is built', () => {
       { e820: [PC[1], { addr: 0x100000n, size: 0xfffn, type: 1 }] },
       'NO_RAM',
     ],
+    ['RAM only below 1 MiB', { e820: [{ addr: 0n, size: 0x100fffn, type: 1 }, PC[1]] }, 'NO_RAM'],
+    ['a map of one entry', { e820: [{ addr: 0n, size: 1n << 30n, type: 1 }] }, 'NO_RAM'],
     ['a log without a map', { e820: 'hello' }, 'NO_MAP'],
     [
       'a user map that panics',

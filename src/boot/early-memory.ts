@@ -47,8 +47,9 @@ export function earlyMemory(
 ): EarlyMemory {
   const { cmdline = '', setupData = [] } = options;
   const params = defaultBootParams();
+  const firmware = firmwareOf(options.e820);
   const e820 = setupE820({
-    firmware: firmwareOf(options.e820),
+    firmware,
     cmdline,
     setupData,
     earlyParams: bootParamHandlers(params),
@@ -56,7 +57,7 @@ export function earlyMemory(
   });
   applyLateParams(params, cmdline);
   const { state } = e820;
-  if (!state.userdef) checkRam(state.tableFirmware.entries);
+  if (!state.userdef) checkRam(firmware, state.tableFirmware.entries);
   if (options.memory !== undefined) checkBackend(options.memory, state.maxPfn);
   for (const line of e820.log) log.add(line);
   const memblock = new Memblock(memblockOptions(params, options, log));
@@ -93,16 +94,21 @@ function hasImage({ kernelImage }: ReservationProfile): boolean {
 }
 
 /**
- * The kernel makes its own image RAM if it must, so a map without any would seem to have some.
+ * The kernel makes its own image RAM if it must, so a map without any that can be given out would
+ * seem to have some.
  * @throws BootError `NO_RAM`
  */
-function checkRam(entries: readonly E820Entry[]): void {
+function checkRam(firmware: E820Firmware, entries: readonly E820Entry[]): void {
   const hasPage = entries.some(({ addr, size, type }) => {
-    const start = (addr + PAGE_BYTES - 1n) / PAGE_BYTES;
+    const usable = addr > ISA_END_ADDRESS ? addr : ISA_END_ADDRESS;
+    const start = (usable + PAGE_BYTES - 1n) / PAGE_BYTES;
     return type === E820Type.RAM && start < (addr + size) / PAGE_BYTES;
   });
-  if (!hasPage)
-    throw new BootError('NO_RAM', 'the map holds not one whole page of RAM', { entries });
+  if (hasPage) return;
+  const ignored = firmware.who === undefined && firmware.entries.length < 2;
+  const why = ignored ? ': the kernel ignores a firmware map of fewer than 2 entries' : '';
+  const message = `the map holds not one whole page of RAM above 1 MiB${why}`;
+  throw new BootError('NO_RAM', message, { entries });
 }
 
 /**

@@ -2,7 +2,7 @@ import { type ErrorData, PageframeError } from '../lib/errors.ts';
 
 /** Why a machine cannot be booted from what was given. */
 export type BootErrorCode =
-  /** Not one whole page of RAM. */
+  /** Not one whole page of RAM above 1 MiB: the pages below are never given out. */
   | 'NO_RAM'
   /** RAM ends past the largest page frame number that the model can hold (4 TiB). */
   | 'TOO_LARGE'
