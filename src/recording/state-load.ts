@@ -5,7 +5,7 @@ import { MemoryModel } from '../mm/memory-model.ts';
 import { Migratetype } from '../mm/migratetype.ts';
 import { setBuddyOrder, setCachedMigratetype, setPageblockMigratetype } from '../mm/page-map.ts';
 import { NR_LOWORDER_PCP_LISTS, pagesetIndex, pcpListHead } from '../mm/pageset.ts';
-import { memoryPresent, PAGES_PER_SECTION } from '../mm/sections.ts';
+import { memoryPresent, PAGES_PER_SECTION, pfnValid } from '../mm/sections.ts';
 import {
   NR_VM_EVENT_ITEMS,
   NR_VM_ZONE_STAT_ITEMS,
@@ -25,8 +25,8 @@ import type { KernelState, NodeRecord, PcpRecord, ZoneRecord } from './kernel-st
  * frame of a zone that is on none of its lists is in use, with one reference.
  *
  * What a state does not say is filled in: a page in the span of two zones belongs to the zone with
- * the smaller span, except on a list; thresholds of node counters follow from those of the zones;
- * vm events are those of CPU 0.
+ * the smaller span, except on a list; a page in no span, if it has a page map, to the zone above;
+ * thresholds of node counters follow from those of the zones; vm events are those of CPU 0.
  * @param state a parsed `load` of a recording
  * @throws RecordingError `BAD_VALUE` for a state that contradicts itself
  */
@@ -41,6 +41,7 @@ export function loadKernelState(state: KernelState): MemoryModel {
   for (const record of state.zones) loadZoneFields(model, record);
   for (const zone of zonesBySpan(model, state)) loadZonePages(model, zone);
   for (const record of state.zones) loadPageblocks(model, record);
+  loadHoles(model);
   for (const record of state.zones) loadZoneLists(model, record);
   state.nodes.forEach((record, i) => {
     loadNode(model, record, state.nodeCpus[i] ?? []);
@@ -140,6 +141,36 @@ function loadPageblocks(model: MemoryModel, record: ZoneRecord): void {
   }
   const blocks = ((end - 1) >> pageblockOrder) + 1;
   if (block !== blocks) throw contradiction(record, 'fewer pageblocks than it spans', block);
+}
+
+/**
+ * Gives the pages between the spans of zones, which are no RAM, to the zone above, and those after the
+ * last span to its zone: which end of a list a block goes to can depend on the zone of such a page.
+ * (Spec memory-model 4.6, steps 3 and 5; buddy 4.3.)
+ */
+function loadHoles(model: MemoryModel): void {
+  const zones = model.zones.filter((zone) => zone.spannedPages > 0);
+  zones.sort((a, b) => a.startPfn - b.startPfn);
+  let hole = 0;
+  let last: Zone | undefined;
+  for (const zone of zones) {
+    fillHole(model, zone, hole, zone.startPfn);
+    if (zoneEndPfn(zone) < hole) continue;
+    hole = zoneEndPfn(zone);
+    last = zone;
+  }
+  if (last !== undefined) fillHole(model, last, hole, model.map.endPfn);
+}
+
+function fillHole({ map, sections }: MemoryModel, zone: Zone, start: number, end: number): void {
+  for (let pfn = start; pfn < end; ) {
+    const next = Math.min((Math.floor(pfn / PAGES_PER_SECTION) + 1) * PAGES_PER_SECTION, end);
+    if (pfnValid(sections, pfn)) {
+      map.zone.fill(zone.id + 1, pfn, next);
+      map.refcount.fill(1, pfn, next);
+    }
+    pfn = next;
+  }
 }
 
 function loadZoneLists(model: MemoryModel, record: ZoneRecord): void {

@@ -2,11 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { BuddyAllocator } from '../../src/buddy/index.ts';
 import { listAdd, listDel } from '../../src/lib/list.ts';
 import {
   checkInvariants,
   freeListHead,
-  pageIsInitialised,
+  freeListToArray,
   VmEvent,
   zoneIdOf,
 } from '../../src/mm/index.ts';
@@ -51,7 +52,38 @@ describe('what a state does not say', () => {
     const [pfn] = state.zones[0].free[0].pfns;
     expect(map.refcount[pfn]).toBe(0);
     expect(map.refcount[1]).toBe(1);
-    expect(pageIsInitialised(map, 0)).toBe(false);
+  });
+
+  // Spec memory-model 4.6: "Hole pages belong to the zone ABOVE the hole (their PFN may be below that
+  // zone's start), and only the tail hole to the zone below."
+  test('pages in no span belong to the zone above, those after the last one to its zone', () => {
+    const state = loadOf('buddy-10.ndjson.gz');
+    const { map, zones } = loadKernelState(state);
+    expect([0, 1].map((pfn) => zoneIdOf(map, pfn))).toEqual([0, 0]);
+    const end = zones[2].startPfn + zones[2].spannedPages;
+    expect([end, map.endPfn - 1].map((pfn) => zoneIdOf(map, pfn))).toEqual([2, 2]);
+    expect(map.refcount[end]).toBe(1);
+    const [dma, dma32] = state.zones;
+    const apart = { ...dma32, startPfn: 4196, spanned: dma32.spanned - 100 };
+    const split = loadKernelState({ ...state, zones: [dma, apart, state.zones[2]] });
+    expect([4095, 4096, 4195].map((pfn) => zoneIdOf(split.map, pfn))).toEqual([0, 1, 1]);
+  });
+
+  // Spec buddy 4.3: "P may be our busy buddy's pfn, so at a zone edge that is not aligned, P can lie in
+  // another zone or in a hole; the node and zone stored in that page structure decide."
+  test('page frame 0 is one of DMA, so block 256 goes to the tail while 512 is free', () => {
+    const state = loadOf('buddy-01.ndjson.gz');
+    const [dma] = state.zones;
+    const free = [
+      { order: 8, migratetype: 0, pfns: [256, 3072] },
+      { order: 9, migratetype: 1, pfns: [512] },
+      { order: 10, migratetype: 1, pfns: [1024, 2048] },
+    ];
+    const zones = [{ ...dma, free, nrFree: dma.nrFree - 768 }, ...state.zones.slice(1)];
+    const buddy = new BuddyAllocator(loadKernelState({ ...state, zones }));
+    expect(buddy.allocPages(0x2801, 8)).toBe(256);
+    buddy.freePages(256, 8);
+    expect(freeListToArray(buddy.state.areas, 0, 8, 0)).toEqual([3072, 256]);
   });
 
   test('sections without a page map stay absent, and break their zone', () => {
