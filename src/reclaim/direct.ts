@@ -1,7 +1,7 @@
 import { NIL } from '../lib/units.ts';
 import { Gfp, gfpZone } from '../mm/gfp.ts';
 import { VmEvent } from '../mm/vm-items.ts';
-import { countVmEvents } from '../mm/vmstat.ts';
+import { countVmEvents, vmEvent } from '../mm/vmstat.ts';
 import { WatermarkIndex, wmarkPages, type Zone } from '../mm/zone.ts';
 import { ZoneType } from '../mm/zone-types.ts';
 import { gfpCompactionAllowed } from './balanced.ts';
@@ -200,14 +200,18 @@ function throttleDirectReclaim(
 
 /**
  * The default of `ReclaimHost.waitPfmemalloc`: lets kswapd of the node work until there is room, or
- * until it gives up.
+ * until it does not help: it gave up, or twice found nothing to do where the waiter sees no room.
  */
 export function waitForKswapd(state: ReclaimState, node: number): void {
-  while (!allowDirectReclaim(state, node)) {
+  let idleRounds = 0;
+  while (!allowDirectReclaim(state, node) && idleRounds < 2) {
     const before = kswapdState(state, node);
     if (before === 'stopped') return;
+    const freed = vmEvent(state.vm, VmEvent.pgsteal_kswapd);
     const after =
       before === 'short-sleep' ? kswapdShortSleepElapsed(state, node) : runKswapd(state, node, 1);
     if (after === 'long-sleep') return;
+    if (vmEvent(state.vm, VmEvent.pgsteal_kswapd) > freed) idleRounds = 0;
+    else if (after === 'short-sleep') idleRounds++;
   }
 }

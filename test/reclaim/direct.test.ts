@@ -245,6 +245,19 @@ describe('throttling of direct reclaim (spec 4.26)', () => {
     expect(world.model.nodes[0].kswapdFailures).toBe(16);
   });
 
+  test('by default nobody waits for a kswapd that finds its node balanced', () => {
+    // One good zone is enough for kswapd (spec 4.8); the reserve is a sum over zones (spec 4.26).
+    const world = new World({ nodes: [[64, 0, 64, 0]] });
+    world.reclaim.startKswapd();
+    world.lruPages(64, { zone: 2, extra: 1 });
+    world.zone(0).watermark.set([1, 2, 3, 4]);
+    world.zone(2).watermark.set([160, 170, 180, 190]);
+    expect(world.reclaim.pgdatBalanced(0, 0, 2)).toBe(true);
+    expect(world.reclaim.allowDirectReclaim(0)).toBe(false);
+    expect(direct(world)).toBe(0);
+    expect(world.event('pgscan_direct_throttle')).toBe(1);
+  });
+
   test('kswapd lets waiters go as soon as there is room', () => {
     const world = starved();
     for (const pfn of world.reclaim.lruList(0, 2)) world.model.map.refcount[pfn] = 1;
