@@ -32,7 +32,8 @@ type Found = Omit<Divergence, 'operation' | 'line'>;
 export function replayReclaim(recording: Recording): ReplayOutcome {
   const steps = recording.lines.map(readStep);
   const endPfn = 1 + steps.reduce((highest, step) => Math.max(highest, highestPfn(step)), 0);
-  const replay = new Replay(endPfn, recording.meta?.cpus ?? 1);
+  const cpus = steps.reduce((most, step) => Math.max(most, cpusOf(step)), 1);
+  const replay = new Replay(endPfn, cpus);
   let operations = 0;
   let divergence: Divergence | null = null;
   for (let i = 0; i < steps.length; i++) {
@@ -85,32 +86,48 @@ function highestPfn(step: Step): number {
   return pages.reduce((highest, [pfn]) => Math.max(highest, pfn), 0);
 }
 
-/** The machine under replay: one node, calls on CPU 0, a page allocator that only takes pages back. */
+/** CPUs whose differences the counters of a recorded state tell. */
+function cpusOf(step: Step): number {
+  if (step.is !== 'load' && step.is !== 'compare') return 1;
+  const { nodeStat, zoneStat } = step.lru;
+  const counters = [nodeStat, ...Object.values(zoneStat)].flatMap((named) => Object.values(named));
+  return Math.max(1, ...counters.map((counter) => counter.length - 1));
+}
+
+/** A machine of one node without zones; its page allocator only takes pages back. */
+function makeReclaim(endPfn: number, cpus: number): Reclaim {
+  const model = new MemoryModel({ endPfn, cpuNode: new Array<number>(cpus).fill(0) });
+  const release = (pfn: number): void => {
+    model.map.flags[pfn] = 0;
+    model.map.private[pfn] = 0;
+  };
+  const reclaim = new Reclaim({
+    model,
+    allocator: {
+      freeUnrefPage: release,
+      freeUnrefPageList: (pfns) => {
+        for (let i = 0; i < pfns.length; i++) release(pfns[i]);
+      },
+      zoneWatermarkOk: () => true,
+      zoneWatermarkOkSafe: () => true,
+    },
+  });
+  reclaim.task.pfKthread = true;
+  return reclaim;
+}
+
+/** The machine under replay; every start makes a new one. Calls are made on CPU 0. */
 class Replay {
-  readonly #model: MemoryModel;
-  readonly #reclaim: Reclaim;
+  readonly #endPfn: number;
+  readonly #cpus: number;
+  #reclaim: Reclaim;
   #writepage = true;
   #machine: LruMachine | null = null;
 
   constructor(endPfn: number, cpus: number) {
-    this.#model = new MemoryModel({ endPfn, cpuNode: new Array<number>(cpus).fill(0) });
-    const { map } = this.#model;
-    const release = (pfn: number): void => {
-      map.flags[pfn] = 0;
-      map.private[pfn] = 0;
-    };
-    this.#reclaim = new Reclaim({
-      model: this.#model,
-      allocator: {
-        freeUnrefPage: release,
-        freeUnrefPageList: (pfns) => {
-          for (let i = 0; i < pfns.length; i++) release(pfns[i]);
-        },
-        zoneWatermarkOk: () => true,
-        zoneWatermarkOkSafe: () => true,
-      },
-    });
-    this.#reclaim.task.pfKthread = true;
+    this.#endPfn = endPfn;
+    this.#cpus = cpus;
+    this.#reclaim = makeReclaim(endPfn, cpus);
   }
 
   /** Whether the file's mapping has a writepage. */
@@ -121,10 +138,8 @@ class Replay {
 
   /** Starts from a recorded state. */
   load(lru: LruState, line: number): void {
-    if (this.#machine !== null) {
-      throw new RecordingError('UNKNOWN_LINE', `line ${line}: a second start`, { line });
-    }
-    const { map } = this.#model;
+    if (this.#machine !== null) this.#reclaim = makeReclaim(this.#endPfn, this.#cpus);
+    const { map } = this.#reclaim.state;
     for (const name of Object.keys(lru.zoneStat)) this.#addZone(name);
     for (const [pfn] of Object.values(lru.lists).flat()) map.refcount[pfn] = 1;
     const cache = new RecordedPageCache(this.#reclaim);
@@ -169,7 +184,7 @@ class Replay {
 
   /** A zone of x86-64 by its name, as far as the page map reaches. */
   #addZone(name: string): void {
-    const { map, nodes } = this.#model;
+    const { map, nodes } = this.#reclaim.state.model;
     const [node] = nodes;
     const zone = node.zones[ZONE_NAMES.indexOf(name)];
     const starts = [0, MAX_DMA_PFN, MAX_DMA32_PFN];
@@ -185,7 +200,7 @@ class Replay {
 
   /** Free pages move with what is not recorded: they are what the file says. */
   #takeOver(lru: LruState): void {
-    const { nodes, vmstat } = this.#model;
+    const { nodes, vmstat } = this.#reclaim.state.model;
     for (const zone of nodes[0].zones) {
       const free = lru.zoneStat[ZONE_NAMES[zone.index]]?.nr_free_pages;
       if (free === undefined) continue;
