@@ -1,3 +1,4 @@
+import { alignUp } from '../lib/units.ts';
 import type { MemoryModel } from './memory-model.ts';
 import { type MemoryRange, nodePfnRange } from './memory-range.ts';
 import { Migratetype } from './migratetype.ts';
@@ -54,7 +55,7 @@ export function memmapInit(
   }
   if (last === undefined) return;
   const zone = highestPopulatedZone(model, last.node);
-  const end = Math.ceil(hole / PAGES_PER_SECTION) * PAGES_PER_SECTION;
+  const end = alignUp(last.endPfn, PAGES_PER_SECTION);
   if (zone !== undefined && hole < end) initUnavailableRange(model, hole, end, zone, log);
 }
 

@@ -34,6 +34,12 @@ describe('holes', () => {
     expect(holes(lines).at(-1)).toBe('3, zone Movable: 32 pages in unavailable ranges');
   });
 
+  test('reach to the end of the last range, also where its end is above all zones (spec 4.6 step 5)', () => {
+    const { model, lines } = initialised('1-9f 100-10000', { maxLowPfn: 0x8000 });
+    expect(holes(lines).at(-1)).toBe('0, zone DMA32: 32768 pages in unavailable ranges');
+    expect(zoneIdOf(model.map, 0xffff)).toBe(1);
+  });
+
   test('are reserved pages with one reference; RAM is untouched but for its zone', () => {
     const { map } = initialised('1-9f 100-4000').model;
     for (const pfn of [0, 0x9f, 0xff, 0x4000, 0x7fff]) {
