@@ -96,8 +96,9 @@ export function bootFromMemblock(options: MemblockBootOptions): Machine {
   checkInteger('cpus', options.cpuNode?.length ?? options.cpus ?? 1, 1, CPUS_MAX);
   const log = new BootLog(options.log ?? null);
   const params = defaultBootParams();
-  parseEarlyParams(options.cmdline ?? '', bootParamHandlers(params), log.add);
-  applyLateParams(params, options.cmdline ?? '');
+  const { cmdline = '', memoryIsolation } = options;
+  parseEarlyParams(cmdline, bootParamHandlers(params, memoryIsolation), log.add);
+  applyLateParams(params, cmdline);
   const memblock = memblockFromRegions(options, params, log);
   const layout = layoutFromRegions(options, memblock);
   const maxLowPfn = options.maxLowPfn ?? endPfnOfRegions(memblock);

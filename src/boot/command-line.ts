@@ -71,9 +71,11 @@ export function defaultBootParams(): BootParams {
 
 /**
  * Handlers that fill `params` from the early pass over the command line.
+ * @param memoryHotplug whether CONFIG_MEMORY_HOTPLUG is on: without it `movable_node` does nothing
+ * (spec memblock 2.3). It implies MEMORY_ISOLATION.
  * @kernel early_param
  */
-export function bootParamHandlers(params: BootParams): EarlyParamHandlers {
+export function bootParamHandlers(params: BootParams, memoryHotplug = true): EarlyParamHandlers {
   return {
     kernelcore: (value) => {
       if (value === 'mirror') {
@@ -88,7 +90,7 @@ export function bootParamHandlers(params: BootParams): EarlyParamHandlers {
       return value === null ? EINVAL : 0;
     },
     movable_node: () => {
-      params.movableNode = true;
+      params.movableNode = memoryHotplug;
       return 0;
     },
     numa: (value) => (value === null ? EINVAL : parseNuma(params, value)),

@@ -52,7 +52,7 @@ export function earlyMemory(
     firmware,
     cmdline,
     setupData,
-    earlyParams: bootParamHandlers(params),
+    earlyParams: bootParamHandlers(params, options.memoryIsolation),
     ...(hasImage(profile) && { kernel: profile.kernelImage }),
   });
   applyLateParams(params, cmdline);

@@ -36,7 +36,10 @@ export interface MachineOptions extends JoinOptions {
   readonly memory?: PhysicalMemory;
   /** HUGETLB_PAGE is built in: pageblocks of 2 MiB, else of 4 MiB. Default true. */
   readonly hugetlb?: boolean;
-  /** MEMORY_ISOLATION is built in: a fifth migratetype. Default true. */
+  /**
+   * MEMORY_ISOLATION is built in: a fifth migratetype. Without it there is no MEMORY_HOTPLUG either,
+   * and `movable_node` does nothing. Default true.
+   */
   readonly memoryIsolation?: boolean;
   /** Clock ticks per second. Default 100. */
   readonly hz?: number;

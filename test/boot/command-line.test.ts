@@ -56,6 +56,13 @@ describe('numa=', () => {
   });
 });
 
+test('movable_node does nothing without MEMORY_HOTPLUG (spec memblock 2.3)', () => {
+  const params = defaultBootParams();
+  parseEarlyParams('movable_node kernelcore=1G', bootParamHandlers(params, false));
+  expect(params.movableNode).toBe(false);
+  expect(params.kernelcore.pages).toBe(262144);
+});
+
 test('switches', () => {
   const { params } = parse(
     'movable_node memblock=debug early_page_ext mminit_loglevel=2 alloc_mptable page_alloc.shuffle=1',
