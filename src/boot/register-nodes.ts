@@ -60,7 +60,8 @@ function checkCover(memblock: Memblock, blocks: readonly NodeBlock[]): void {
       if (block.start <= covered && covered < block.end) covered = block.end;
     }
     if (covered + PAGE_BYTES > end) continue;
-    throw new BootError('BAD_NODES', 'RAM belongs to no node', { start: covered, end });
+    const message = `RAM ${formatShort({ start: covered, end })} belongs to no node`;
+    throw new BootError('BAD_NODES', message, { start: covered, end });
   }
 }
 

@@ -19,8 +19,14 @@ export function parseArguments<const T extends OptionTable>(
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(reasonOf(error));
   }
+}
+
+/** What `parseArgs` says, without its advice about names that look like options. */
+function reasonOf(error: unknown): string {
+  const [reason] = (error instanceof Error ? error.message : String(error)).split('. ');
+  return reason;
 }
 
 /**

@@ -2,7 +2,8 @@ import type { BootNode, NodeMemory } from '../boot/types.ts';
 import { formatBuddyinfo } from '../buddy/buddyinfo.ts';
 import { e820ToJson } from '../e820/json.ts';
 import { memparse } from '../e820/memparse.ts';
-import { parseE820 } from '../e820/parse.ts';
+import { type ParsedE820, parseE820 } from '../e820/parse.ts';
+import { PageframeError } from '../lib/errors.ts';
 import { hex } from '../lib/units.ts';
 import { boot, type Machine } from '../machine.ts';
 import type { Memblock } from '../memblock/memblock.ts';
@@ -10,12 +11,14 @@ import { isPopulated, WatermarkIndex, zoneEndPfn } from '../mm/zone.ts';
 import { ZONE_NAMES } from '../mm/zone-types.ts';
 import { kernelStateOf } from '../recording/state-compare.ts';
 import { integerOption, parseArguments } from './arguments.ts';
-import { UsageError } from './errors.ts';
+import { FileError, UsageError } from './errors.ts';
 import { readText } from './files.ts';
 import { formatTable } from './table.ts';
 import { type CliIo, type Command, ExitStatus } from './types.ts';
 
 const CPUS_MAX = 4096;
+/** End of the physical addresses of x86-64. */
+const ADDRESS_END = 2 ** 52;
 
 const HELP = `Usage: pageframe boot [FILE|-] [--cmdline TEXT] [--cpus N] [--nodes LIST] [--json]
 
@@ -56,11 +59,20 @@ async function runBoot(args: readonly string[], io: CliIo): Promise<number> {
     throw new UsageError(`boot takes one FILE, got ${positionals.length}`);
   const cpus = values.cpus === undefined ? 1 : integerOption('cpus', values.cpus, 1, CPUS_MAX);
   const nodes = values.nodes === undefined ? {} : { nodes: parseNodes(values.nodes) };
-  const map = parseE820(await readText(positionals[0] ?? '-', io));
+  const map = await readMap(positionals[0] ?? '-', io);
   const cmdline = values.cmdline ?? map.log?.commandLine ?? '';
   const machine = boot({ e820: map.firmware, cmdline, cpus, ...nodes });
   io.out(values.json === true ? jsonOf(machine) : textOf(machine));
   return ExitStatus.OK;
+}
+
+async function readMap(path: string, io: CliIo): Promise<ParsedE820> {
+  const text = await readText(path, io);
+  try {
+    return parseE820(text);
+  } catch (error) {
+    throw error instanceof PageframeError ? new FileError(path, error.message) : error;
+  }
 }
 
 /**
@@ -72,17 +84,18 @@ export function parseNodes(list: string): BootNode[] {
 }
 
 function parseNodeRange(text: string): NodeMemory {
-  const [startText = '', endText = '', ...rest] = text.split('-');
-  const start = memparse(startText);
-  const end = memparse(endText);
-  const isComplete =
-    /^\d/.test(startText) &&
-    start.used === startText.length &&
-    /^\d/.test(endText) &&
-    end.used === endText.length &&
-    rest.length === 0;
-  if (isComplete && start.value < end.value) return { start: start.value, end: end.value };
+  const [start = null, end = null, ...rest] = text.split('-').map(parseSize);
+  if (start !== null && end !== null && rest.length === 0 && start < end) return { start, end };
   throw new UsageError(`--nodes: '${text}' is no range; write START-END, e.g. 0-1G`);
+}
+
+/** A size of the command line; null for none, or one that no address of x86-64 reaches. */
+function parseSize(text: string): bigint | null {
+  const [, digits, suffix = ''] = /^(0x[\da-f]+|\d+)([kmgtpe]?)$/i.exec(text) ?? [];
+  if (digits === undefined) return null;
+  // memparse drops the bits past 2^64, without a word.
+  const about = Number(digits) * 1024 ** ' kmgtpe'.indexOf(suffix.toLowerCase() || ' ');
+  return about > ADDRESS_END || memparse(text).used < text.length ? null : memparse(text).value;
 }
 
 function textOf(machine: Machine): string {

@@ -7,9 +7,9 @@ export class UsageError extends PageframeError {
   }
 }
 
-/** A file that cannot be read or unzipped. `code` is `UNREADABLE`; `data.path` names it. */
+/** A file that cannot be read, unzipped or understood. `code` is `UNREADABLE`; `data.path` names it. */
 export class FileError extends PageframeError {
   constructor(path: string, reason: string) {
-    super('UNREADABLE', `${path}: ${reason}`, { path });
+    super('UNREADABLE', `${path === '-' ? 'standard input' : path}: ${reason}`, { path });
   }
 }

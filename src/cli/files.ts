@@ -23,12 +23,16 @@ export async function readText(path: string, io: CliIo): Promise<string> {
 
 async function readBytes(path: string, io: CliIo): Promise<Uint8Array> {
   try {
-    return path === '-' ? await io.readStandardInput() : io.readFile(path);
+    if (path !== '-') return io.readFile(path);
+    if (io.inIsTerminal) io.err('pageframe: reading the standard input\n');
+    return await io.readStandardInput();
   } catch (error) {
     throw new FileError(path, reasonOf(error));
   }
 }
 
+/** What went wrong, in the words of the system, without the call and the path. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  return /^E[A-Z0-9]+: (.*?), \w+(?: '.*')?$/s.exec(text)?.[1] ?? text;
 }

@@ -6,6 +6,8 @@ export interface CliIo {
   err(text: string): void;
   /** Whether the standard error is a terminal, where progress may be shown. */
   readonly errIsTerminal: boolean;
+  /** Whether the standard input is a terminal, where somebody must type. */
+  readonly inIsTerminal: boolean;
   /** The bytes of a file. */
   readFile(path: string): Uint8Array;
   /** The bytes of the standard input, to its end. */

@@ -95,10 +95,23 @@ describe('the input', () => {
     expect(err).toMatch(message);
   });
 
+  test('messages name the input', async () => {
+    const files = { 'a.log': 'hello\n' };
+    const { err } = await runCli(['boot', 'a.log'], { files });
+    expect(err).toBe('pageframe boot: a.log: the log shows no map of the firmware\n');
+    const { err: ofInput } = await runCli(['boot'], { input: '[]' });
+    expect(ofInput).toBe('pageframe boot: standard input: the JSON text holds no entry\n');
+  });
+
+  test('who sits at a terminal is told that the input is read from there', async () => {
+    const { status, err } = await runCli(['boot'], { input: SMALL, terminal: true });
+    expect({ status, err }).toEqual({ status: 0, err: 'pageframe: reading the standard input\n' });
+  });
+
   test('a file that is not there fails', async () => {
     const { status, err } = await runCli(['boot', 'no-such-file']);
     expect(status).toBe(1);
-    expect(err).toMatch(/^pageframe boot: no-such-file: ENOENT/);
+    expect(err).toMatch(/^pageframe boot: no-such-file: no such file or directory\n/);
   });
 });
 
@@ -150,6 +163,11 @@ describe('options', () => {
     [['--nodes', '0-1Q']],
     [['--nodes', '0-1G-2G']],
     [['--nodes', 'M-1G']],
+    [['--nodes', '0-1G09']],
+    [['--nodes', '0-0889']],
+    [['--nodes', '0-99999999999999999999G']],
+    [['--nodes', '0-16E']],
+    [['--nodes', '0-0x10000000000001000']],
     [['--cpus', '0']],
     [['--cpus', 'two']],
     [['--cpus', '5000']],
@@ -164,6 +182,6 @@ describe('options', () => {
   test('nodes that leave RAM without a node fail', async () => {
     const { status, err } = await runCli(['boot', '--nodes', '0-64M'], { input: SMALL });
     expect(status).toBe(1);
-    expect(err).toMatch(/^pageframe boot: /);
+    expect(err).toBe('pageframe boot: RAM [mem 0x04000000-0x07ffffff] belongs to no node\n');
   });
 });

@@ -37,7 +37,7 @@ test.each([
 });
 
 test.each([
-  [['verify', '--colour', 'x'], /^pageframe verify: Unknown option '--colour'/],
+  [['verify', '--colour', 'x'], /^pageframe verify: Unknown option '--colour'\nTry/],
   [['verify'], /^pageframe verify: verify needs at least one FILE\nTry 'pageframe verify --help'/],
 ])('%j is a wrong usage of the command', async (argv, message) => {
   const { status, err } = await runCli(argv);

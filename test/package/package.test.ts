@@ -1,6 +1,14 @@
 // covers: src/cli/process.ts
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -148,5 +156,20 @@ describe('the command', () => {
     const pageframe = join(project, 'node_modules/.bin/pageframe');
     const printed = run(project, 'bash', ['-c', `set -o pipefail; ${pageframe} --help | head -1`]);
     expect(printed).toBe('Usage: pageframe COMMAND [ARGUMENT...]\n');
+  });
+
+  test('keeps its exit status when nobody reads the complaints', () => {
+    const pageframe = join(project, 'node_modules/.bin/pageframe');
+    const script = `{ { sleep 0.2; ${pageframe} compile 2>&4; echo $? >&3; } 4>&1 | true; } 3>&1`;
+    expect(run(project, 'bash', ['-c', script])).toBe('2\n');
+  });
+
+  test.runIf(existsSync('/dev/full'))('says when the output cannot be written', () => {
+    const pageframe = join(project, 'node_modules/.bin/pageframe');
+    const { status, stderr } = spawnSync('bash', ['-c', `${pageframe} --help > /dev/full`], {
+      encoding: 'utf8',
+    });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^pageframe: the output cannot be written: .*\n$/);
   });
 });

@@ -17,7 +17,7 @@ export interface CliWorld {
   input?: string | Uint8Array;
   /** Files by path, in front of the real ones. */
   files?: Readonly<Record<string, string | Uint8Array>>;
-  /** Whether the standard error is a terminal. */
+  /** Whether the standard input and the standard error are a terminal. */
   terminal?: boolean;
 }
 
@@ -34,6 +34,7 @@ export async function runCli(argv: readonly string[], world: CliWorld = {}): Pro
       err += text;
     },
     errIsTerminal: terminal,
+    inIsTerminal: terminal,
     readFile: (path) => {
       const given = files[path];
       return given === undefined ? readFileSync(path) : Buffer.from(given);
