@@ -3,6 +3,7 @@ import { MAX_ORDER, NIL } from '../lib/units.ts';
 import { freeListHead } from '../mm/free-area.ts';
 import { MemoryModel } from '../mm/memory-model.ts';
 import { Migratetype } from '../mm/migratetype.ts';
+import { PageFlag } from '../mm/page-flags.ts';
 import { setBuddyOrder, setCachedMigratetype, setPageblockMigratetype } from '../mm/page-map.ts';
 import { NR_LOWORDER_PCP_LISTS, pagesetIndex, pcpListHead } from '../mm/pageset.ts';
 import { memoryPresent, PAGES_PER_SECTION, pfnValid } from '../mm/sections.ts';
@@ -144,9 +145,9 @@ function loadPageblocks(model: MemoryModel, record: ZoneRecord): void {
 }
 
 /**
- * Gives the pages between the spans of zones, which are no RAM, to the zone above, and those after the
- * last span to its zone: which end of a list a block goes to can depend on the zone of such a page.
- * (Spec memory-model 4.6, steps 3 and 5; buddy 4.3.)
+ * Makes the pages between the spans of zones, which are no RAM, reserved ones of the zone above, and
+ * those after the last span of that zone. Which end of a list a block goes to can depend on the zone
+ * of such a page. (Spec memory-model 4.6 steps 3 and 5, buddy 4.3.)
  */
 function loadHoles(model: MemoryModel): void {
   const zones = model.zones.filter((zone) => zone.spannedPages > 0);
@@ -168,6 +169,7 @@ function fillHole({ map, sections }: MemoryModel, zone: Zone, start: number, end
     if (pfnValid(sections, pfn)) {
       map.zone.fill(zone.id + 1, pfn, next);
       map.refcount.fill(1, pfn, next);
+      map.flags.fill(PageFlag.PG_reserved, pfn, next);
     }
     pfn = next;
   }
