@@ -2,7 +2,7 @@ import { PageFlag } from '../mm/page-flags.ts';
 import { NodeStatItem, VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents, modNodeState } from '../mm/vmstat.ts';
 import { AOP_WRITEPAGE_ACTIVATE } from './constants.ts';
-import { hasMapping, inSwapcache } from './folio.ts';
+import { hasMapping, inSwapcache, isFileLru } from './folio.ts';
 import { nodeOf } from './lru.ts';
 import { detachPrivate, folioFreeSwap } from './remove-mapping.ts';
 import type { ReclaimState } from './state.ts';
@@ -46,7 +46,7 @@ export function pageout(state: ReclaimState, pfn: number, gfp: number, cpu: numb
     return PageoutResult.PAGE_ACTIVATE;
   }
   if ((map.flags[pfn] & PageFlag.PG_writeback) === 0) map.flags[pfn] &= ~PageFlag.PG_reclaim;
-  state.trace?.mmVmscanWriteFolio?.(pfn, !swapcache);
+  state.trace?.mmVmscanWriteFolio?.(pfn, isFileLru(map.flags[pfn]));
   modNodeState(state.vm, cpu, nodeOf(state, pfn), NodeStatItem.nr_vmscan_write, 1);
   return PageoutResult.PAGE_SUCCESS;
 }
