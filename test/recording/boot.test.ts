@@ -52,9 +52,11 @@ describe('a number that is not what the kernel had is found', () => {
 
   test('of emulated nodes', () => {
     const recording = changed('boot-10.ndjson.gz', 'dmesg', (text) =>
-      text.replace('0x000000003fffffff] (1024MB)', '0x000000003fefffff] (1022MB)'),
+      text.replace('0x000000003fffffff] (1024MB)', '0x00000000400fffff] (1025MB)'),
     );
     expect(replayBoot(recording).divergence?.expected).toContain('Faking node 0');
+    const size = changed('boot-10.ndjson.gz', 'dmesg', (text) => text.replace('(1024MB)', '(1MB)'));
+    expect(replayBoot(size).divergence?.expected).toContain('Faking node 0');
   });
 
   test('regions that cannot boot are a divergence, not a crash', () => {
@@ -134,6 +136,11 @@ describe('lines of the kernel log', () => {
     expect(check(`NUMA: Node 0 ${a} + ${b} -> [mem 0x00000000-0x00001fff]`)).toBeNull();
     expect(check(`NUMA: Node 0 ${a} + ${b} -> [mem 0x00000000-0x00002fff]`)).not.toBeNull();
     expect(check(`NUMA: Node 0 ${a}`)).not.toBeNull();
+    const wide = (from: number, to: number) =>
+      `[mem 0x${from.toString(16).padStart(16, '0')}-0x${to.toString(16).padStart(16, '0')}]`;
+    expect(check(`Faking node 0 at ${wide(0, 0xfff)} (0MB)`)).toBeNull();
+    expect(check(`Faking node 1 at ${wide(0, 0xfff)} (0MB)`)).not.toBeNull();
+    expect(check(`Faking node 0 at ${wide(0x2000, 0x2fff)} (0MB)`)).not.toBeNull();
   });
 
   test('tell the sizes of the image', () => {
