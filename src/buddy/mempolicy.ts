@@ -1,6 +1,7 @@
 import { NIL } from '../lib/units.ts';
 import { Gfp, gfpZone } from '../mm/gfp.ts';
 import { nodeOfPage } from '../mm/memory-model.ts';
+import { inTask } from '../mm/task.ts';
 import { NumaStatItem } from '../mm/vm-items.ts';
 import { countNumaEvents } from '../mm/vmstat.ts';
 import { policyZone } from '../mm/zonelist.ts';
@@ -49,7 +50,7 @@ function interleaveNode(policy: Mempolicy, local: number): number {
 
 /** Whether a policy counts for a request. @kernel get_task_policy, apply_policy_zone (spec buddy 4.32) */
 function applies(state: BuddyState, gfp: number): boolean {
-  return !state.task.inInterrupt && (gfp & Gfp.__GFP_THISNODE) === 0;
+  return inTask(state.task) && (gfp & Gfp.__GFP_THISNODE) === 0;
 }
 
 function homeNode(policy: Mempolicy, local: number): number {
@@ -159,10 +160,12 @@ function bulkInterleaved(
   for (let i = 0; i < nodes; i++) {
     const wanted = share + (rest > 0 ? 1 : 0);
     if (rest > 0) rest--;
-    const part = new Array<number>(wanted).fill(NIL);
+    // Slots that are in use already are counted, as in any bulk request.
+    const part = Array.from(slots.slice(done, done + wanted));
     const node = interleaveNode(policy, state.model.cpuNode[cpu]);
     const got = allocPagesBulkArray(state, gfp, node, null, part, cpu);
-    for (let j = 0; j < got; j++) slots[done++] = part[j];
+    for (let j = 0; j < wanted; j++) slots[done + j] = part[j];
+    done += got;
   }
   return done;
 }

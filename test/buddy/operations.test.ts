@@ -229,6 +229,35 @@ describe('nodes (spec buddy 4.32, 4.33)', () => {
     expect(nodes).toEqual([0, 1, 0, 1]);
   });
 
+  // Spec 4.22: "nr/nodes pages per node, the first (nr mod nodes) nodes get one more; one bulk call per
+  // node in interleave order, each writing after what was obtained so far", and of each bulk call:
+  // "non-empty slots are skipped and counted".
+  test('a bulk request is divided among the nodes of an interleaving policy', () => {
+    const buddy = twoNodes();
+    const policy = new Mempolicy('interleave', [0, 1]);
+    const nodesOf = (slots: readonly number[]): number[] =>
+      slots.map((pfn) => nodeOfPage(buddy.model, pfn));
+    const slots = new Array<number>(5).fill(-1);
+    expect(buddy.allocPagesBulkPolicy(GFP_KERNEL, policy, slots)).toBe(5);
+    expect(nodesOf(slots)).toEqual([0, 0, 0, 1, 1]);
+    const [kept] = slots;
+    const more = [kept, -1, -1, -1, -1];
+    expect(buddy.allocPagesBulkPolicy(GFP_KERNEL, policy, more)).toBe(5);
+    expect(more[0]).toBe(kept);
+    expect(nodesOf(more)).toEqual([0, 0, 0, 1, 1]);
+    expect(new Set([...slots, ...more]).size).toBe(9);
+  });
+
+  test('a policy does not count in a softirq (4.32)', () => {
+    const buddy = twoNodes();
+    const policy = new Mempolicy('preferred', [1]);
+    const node = (): number =>
+      nodeOfPage(buddy.model, must(buddy.allocPagesPolicy(GFP_KERNEL, 0, policy)));
+    expect(node()).toBe(1);
+    buddy.task.inServingSoftirq = true;
+    expect(node()).toBe(0);
+  });
+
   test('a nodemask keeps a request on its nodes', () => {
     const buddy = twoNodes();
     const pfn = must(buddy.allocPagesNodemask(GFP_KERNEL, 0, 0, [1]));
