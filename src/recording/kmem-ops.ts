@@ -54,10 +54,10 @@ export interface OpsMachine<C extends KmemCache, G extends OpsGeometry>
   /** The lists of a cache, one text line each. */
   readonly listsOf: (cache: C) => string[];
   /**
-   * Told before each call, if wanted, how to ask for the object that the kernel gave next in it;
-   * -1 for none.
+   * Told before each call, if wanted: the call, its cache, and how to ask for the object that the
+   * kernel gave next in it; -1 for none.
    */
-  readonly follow?: (next: () => number) => void;
+  readonly follow?: (call: KmemCall, cache: C, next: () => number) => void;
 }
 
 /** What allocators on loaded pages have in common. */
@@ -206,7 +206,7 @@ function replayCall<C extends KmemCache, G extends OpsGeometry>(
   let refused = '';
   try {
     const slots = new Array<number>(call.count).fill(NIL);
-    machine.follow?.(() => expected[slots.indexOf(NIL)] ?? NIL);
+    machine.follow?.(call, cache, () => expected[slots.indexOf(NIL)] ?? NIL);
     got = runKmemCall(cache, call, slots);
   } catch (error) {
     // The kernel took the call, so a refusal is a divergence, not an error of the recording.

@@ -1,7 +1,10 @@
 import { SlabAllocator } from '../slab/allocator.ts';
 import type { SlabCache } from '../slab/cache.ts';
+import { isOffSlab } from '../slab/freelist.ts';
 import { parseSlabParameters } from '../slab/parameters.ts';
 import type { SlabCacheGeometry } from '../slab/types.ts';
+import { type Guesses, replayWithGuesses } from './guesses.ts';
+import { IndexPages } from './index-pages.ts';
 import type { KernelState } from './kernel-state.ts';
 import { metaOf } from './kmem-create.ts';
 import { loadedOptions, loadPages, type OpsMachine, replayOpsLines } from './kmem-ops.ts';
@@ -17,7 +20,8 @@ const SHOWN_ENTRIES = 10;
 
 /**
  * Replays a recording of kind `slab_ops`. The kernel's own caches are not in it: index arrays off the
- * slab are kept outside of memory, and where they lie is not compared.
+ * slab are kept outside of memory, and where they lie is not compared. When their kmalloc cache took a
+ * page is found by trying.
  * @throws RecordingError for a line, call, field or value that it does not understand
  */
 export function replaySlabOps(recording: Recording): ReplayOutcome {
@@ -31,7 +35,9 @@ export function replaySlabOps(recording: Recording): ReplayOutcome {
     load?.kind === 'load' ? load.state.zones.reduce((sum, zone) => sum + zone.managed, 0) : 0;
   const debug = isDebugBuild(recording.lines);
   return replayWithOrders(slabMaxOrders(meta, managed), (slabMaxOrder) =>
-    replayOpsLines(lines, (state) => newMachine(meta, state, slabMaxOrder, debug)),
+    replayWithGuesses((guesses) =>
+      replayOpsLines(lines, (state) => newMachine(meta, state, slabMaxOrder, debug, guesses)),
+    ),
   );
 }
 
@@ -40,10 +46,14 @@ function newMachine(
   state: KernelState,
   slabMaxOrder: number,
   debug: boolean,
+  guesses: Guesses,
 ): OpsMachine<SlabCache, SlabCacheGeometry> {
   const pages = loadPages(state);
+  const options = loadedOptions(pages);
+  const indexPages = new IndexPages(options.source, guesses);
   const allocator = new SlabAllocator({
-    ...loadedOptions(pages),
+    ...options,
+    source: indexPages.pageSource(),
     nodeCpus: pages.buddy.model.nodes.map(({ cpus }) => cpus),
     config: { debug },
     // Caches of the same shape are caches of their own in these recordings.
@@ -56,6 +66,9 @@ function newMachine(
     requestedFlags: (flags) => requestedFlags(flags, debug),
     recordOf: recordOfCache,
     listsOf,
+    follow: (_, cache) => {
+      indexPages.isOffSlab = isOffSlab(cache);
+    },
   };
 }
 

@@ -1,9 +1,9 @@
-import { NIL } from '../lib/units.ts';
 import { SlubAllocator } from '../slub/allocator.ts';
 import type { SlubCache } from '../slub/cache.ts';
 import { parseSlubParameters } from '../slub/parameters.ts';
 import { slabOfAddress } from '../slub/pointer.ts';
 import { RecordingError } from './errors.ts';
+import { type Guesses, replayWithGuesses } from './guesses.ts';
 import type { KernelState } from './kernel-state.ts';
 import { metaOf } from './kmem-create.ts';
 import { loadedOptions, loadPages, type OpsMachine, replayOpsLines } from './kmem-ops.ts';
@@ -25,6 +25,7 @@ const CREATOR_FLAGS = 0x3fffffff;
  *
  * The cycle counter, by which the kernel decides about 2 in 100 times not to look at the partial
  * slabs of other nodes, is not recorded: the search goes ahead where the kernel's result shows it.
+ * A bulk call that got nothing leaves no result; what it did is found by trying.
  *
  * @throws RecordingError for a line, call, field or value that it does not understand
  */
@@ -34,20 +35,23 @@ export function replaySlubOps(recording: Recording): ReplayOutcome {
     geometry: readSlubGeometry,
     cacheStates: readSlubCacheStates,
   });
-  return replayOpsLines(lines, (state) => newMachine(meta, state));
+  return replayWithGuesses((guesses) =>
+    replayOpsLines(lines, (state) => newMachine(meta, state, guesses)),
+  );
 }
 
 function newMachine(
   meta: RecordingMeta,
   state: KernelState,
+  guesses: Guesses,
 ): OpsMachine<SlubCache, SlubGeometryRecord> {
   const pages = loadPages(state);
-  let next = (): number => NIL;
+  let searches = (): boolean => true;
   const allocator: SlubAllocator = new SlubAllocator({
     ...loadedOptions(pages),
     // Caches of the same shape are caches of their own in these recordings.
     parameters: { ...parseSlubParameters(meta.cmdline), nomerge: true },
-    cycles: () => (isInPartialSlab(allocator, next()) ? CYCLES_SEARCH : CYCLES_SKIP),
+    cycles: () => (searches() ? CYCLES_SEARCH : CYCLES_SKIP),
   });
   return {
     ...pages,
@@ -56,8 +60,9 @@ function newMachine(
     requestedFlags: (flags) => (flags & CREATOR_FLAGS) >>> 0,
     recordOf: (cache) => recordOf(allocator, cache),
     listsOf: (cache) => listsOf(allocator, cache),
-    follow: (nextOfCall) => {
-      next = nextOfCall;
+    follow: ({ name, addresses }, _, next) => {
+      const isUnknown = name === 'calloc_bulk' && addresses.length === 0;
+      searches = () => (isUnknown ? guesses.guess(true) : isInPartialSlab(allocator, next()));
     },
   };
 }
