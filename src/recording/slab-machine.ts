@@ -15,16 +15,20 @@ const INIT_PAGES_MAX = 2048;
 
 const UNITS: Readonly<Record<string, number>> = { '': 2 ** 20, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
-/** Memory of the recorded machine, as given to it, in pages; 0 when it cannot be read. */
-function memoryPages({ memory }: RecordingMeta): number {
+/** Boot parameters that take memory away from the machine. */
+const MEMORY_PARAMETER = /(^|\s)(mem|memmap)=/;
+
+/** Memory that the recorded machine had, in pages; NaN when nothing tells. */
+function memoryPages({ memory, cmdline }: RecordingMeta): number {
   const found = /^(\d+)([KMG]?)$/i.exec(memory);
-  if (found === null) return 0;
+  if (found === null || MEMORY_PARAMETER.test(cmdline)) return Number.NaN;
   return (Number(found[1]) * (UNITS[found[2].toUpperCase()] ?? 0)) / 4096;
 }
 
 /**
  * Order limits that the recorded kernel may have had. It depends on the RAM at the moment when SLAB
- * started, which no recording tells; only for machines of about 32 MiB there are two.
+ * started, which no recording tells; there are two for machines of about 32 MiB, and where not even the
+ * memory is known.
  * @param managedPages pages of the page allocator later, 0 when not recorded
  */
 export function slabMaxOrders(meta: RecordingMeta, managedPages: number): number[] {

@@ -234,7 +234,10 @@ describe('what a recording does not say', () => {
     expect(slabMaxOrders(meta('64M'), 8000)).toEqual([0]);
     expect(slabMaxOrders(meta('64M'), 9000)).toEqual([1, 0]);
     expect(slabMaxOrders(meta('64M', 'quiet slab_max_order=3'), 0)).toEqual([3]);
-    expect(slabMaxOrders(meta('some'), 0)).toEqual([0]);
+    expect(slabMaxOrders(meta('some'), 0)).toEqual([1, 0]);
+    expect(slabMaxOrders(meta('256M', 'mem=48M'), 0)).toEqual([1, 0]);
+    expect(slabMaxOrders(meta('256M', 'quiet memmap=100M$64M'), 0)).toEqual([1, 0]);
+    expect(slabMaxOrders(meta('256M', 'mem=200M'), 50_000)).toEqual([1]);
   });
 
   test('where it is not, the one that agrees is taken', () => {
