@@ -142,6 +142,13 @@ export class MemoryModel {
   }
 }
 
+/** CPUs that are online, ascending: those in the mask of any node, all where no mask is known. */
+export function onlineCpus(model: MemoryModel): number[] {
+  const inMasks = new Set(model.nodes.flatMap((node) => node.cpus));
+  const all = Array.from(model.cpuNode.keys());
+  return inMasks.size === 0 ? all : all.filter((cpu) => inMasks.has(cpu));
+}
+
 /** All zones of online nodes, empty ones included, by node and zone index. @kernel for_each_zone */
 export function onlineZones(model: MemoryModel): Zone[] {
   return model.zones.filter((zone) => model.nodes[zone.node].online);

@@ -1,28 +1,28 @@
-import type { MemoryModel } from './memory-model.ts';
+import { type MemoryModel, onlineCpus } from './memory-model.ts';
 import { normalThreshold, pressureThreshold } from './vmstat.ts';
 import { isPopulated, WatermarkIndex, type Zone } from './zone.ts';
 
 /**
  * Sets the thresholds of all counters to their normal values, and the drift mark of every zone whose
  * counters could hide more pages than lie between its min and low watermark.
- * @param onlineCpus CPUs online at this moment; at boot they come up one after another
+ * @param cpus CPUs online at this moment; at boot they come up one after another
  * @kernel refresh_zone_stat_thresholds (spec reclaim 4.1)
  */
 export function refreshZoneStatThresholds(
   model: MemoryModel,
-  onlineCpus: number = model.cpuCount,
+  cpus: readonly number[] = onlineCpus(model),
 ): void {
   const { vmstat } = model;
   vmstat.nodeThreshold.fill(0);
   for (const zone of model.zones) {
     if (!isPopulated(zone)) continue;
-    const threshold = normalThreshold(zone.managedPages, onlineCpus);
-    setZoneThreshold(model, zone, threshold, onlineCpus);
-    for (let cpu = 0; cpu < onlineCpus; cpu++) {
+    const threshold = normalThreshold(zone.managedPages, cpus.length);
+    setZoneThreshold(model, zone, threshold, cpus);
+    for (const cpu of cpus) {
       const cell = cpu * vmstat.nodeCount + zone.node;
       vmstat.nodeThreshold[cell] = Math.max(vmstat.nodeThreshold[cell], threshold);
     }
-    const maxDrift = onlineCpus * threshold;
+    const maxDrift = cpus.length * threshold;
     if (maxDrift > minToLow(zone)) {
       zone.percpuDriftMark = zone.watermark[WatermarkIndex.WMARK_HIGH] + maxDrift;
     }
@@ -38,13 +38,14 @@ export function refreshZoneStatThresholds(
  */
 export function setPgdatPercpuThreshold(model: MemoryModel, node: number, pressure: boolean): void {
   const { nrZones, zones } = model.nodes[node];
+  const cpus = onlineCpus(model);
   for (let index = 0; index < nrZones; index++) {
     const zone = zones[index];
     if (zone.percpuDriftMark === 0) continue;
     const threshold = pressure
-      ? pressureThreshold(minToLow(zone), model.cpuCount)
-      : normalThreshold(zone.managedPages, model.cpuCount);
-    setZoneThreshold(model, zone, threshold, model.cpuCount);
+      ? pressureThreshold(minToLow(zone), cpus.length)
+      : normalThreshold(zone.managedPages, cpus.length);
+    setZoneThreshold(model, zone, threshold, cpus);
   }
 }
 
@@ -52,9 +53,9 @@ function setZoneThreshold(
   { vmstat }: MemoryModel,
   zone: Zone,
   threshold: number,
-  cpus: number,
+  cpus: readonly number[],
 ): void {
-  for (let cpu = 0; cpu < cpus; cpu++) {
+  for (const cpu of cpus) {
     vmstat.zoneThreshold[cpu * vmstat.zoneCount + zone.id] = threshold;
   }
 }

@@ -1,5 +1,5 @@
 import { intSqrt, multFrac } from '../lib/bits.ts';
-import { type MemoryModel, onlineZones } from './memory-model.ts';
+import { type MemoryModel, onlineCpus, onlineZones } from './memory-model.ts';
 import { setPagesetHighAndBatch, zoneBatchsize, zoneHighsize } from './pageset.ts';
 import { refreshZoneStatThresholds } from './stat-threshold.ts';
 import type { LogSink } from './trace.ts';
@@ -53,8 +53,9 @@ export function zonePcpUpdate(model: MemoryModel, zone: Zone, cpuOnline = 0): vo
   if (!isPopulated(zone)) return;
   const { percpuPagelistHighFraction } = model.tunables;
   const nodeCpus = model.nodes[zone.node].cpus.length + cpuOnline;
+  const online = onlineCpus(model).length;
   const batch = zoneBatchsize(zone.managedPages);
-  const high = zoneHighsize(zone, batch, nodeCpus, model.cpuCount, percpuPagelistHighFraction);
+  const high = zoneHighsize(zone, batch, nodeCpus, online, percpuPagelistHighFraction);
   setPagesetHighAndBatch(model.pagesets, zone, high, batch);
 }
 

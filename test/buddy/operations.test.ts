@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   type BuddyAllocator,
   BuddyError,
-  type BuddyOptions,
+  type CreateBuddyOptions,
   checkInvariants,
   createBuddy,
   Mempolicy,
@@ -20,7 +20,7 @@ const START = 0x100000;
 const PAGES = 8192;
 const { GFP_KERNEL, GFP_HIGHUSER_MOVABLE } = Gfp;
 
-function one(options: BuddyOptions = {}): BuddyAllocator {
+function one(options: Partial<CreateBuddyOptions> = {}): BuddyAllocator {
   return createBuddy({ zones: [{ startPfn: START, pages: PAGES }], cpuNode: [0, 0], ...options });
 }
 
@@ -284,6 +284,19 @@ describe('upkeep', () => {
     expect(buddy.locate(pfn).place).toBe('buddy');
     buddy.cpuOnline(1);
     expect(checkInvariants(buddy.state)).toEqual([]);
+  });
+
+  // Spec reclaim 4.1: refresh_zone_stat_thresholds runs "on every CPU online/offline"; the threshold is
+  // min(125, 2 * fls(n) * (1 + fls(managed_pages >> 15))): 2 * 3 * 1 for 4 CPUs, 2 * 2 * 1 for 3.
+  test('the thresholds of the counters follow from the CPUs that are online', () => {
+    const buddy = one({ cpuNode: [0, 0, 0, 0] });
+    const thresholds = (): number[] =>
+      [0, 2, 3].map((cpu) => buddy.model.vmstat.zoneThreshold[cpu * 4 + 2]);
+    expect(thresholds()).toEqual([6, 6, 6]);
+    buddy.cpuDead(1);
+    expect(thresholds()).toEqual([4, 4, 4]);
+    buddy.cpuOnline(1);
+    expect(thresholds()).toEqual([6, 6, 6]);
   });
 
   test('a snapshot brings identical results back', () => {

@@ -49,7 +49,7 @@ test('a drift that just fits between min and low needs no mark', () => {
 
 test('only CPUs that are online get thresholds', () => {
   const model = machine([0, 0, 0]);
-  refreshZoneStatThresholds(model, 2);
+  refreshZoneStatThresholds(model, [0, 1]);
   expect(thresholds(model, 1)).toEqual([4, 24, 28]);
   expect(thresholds(model, 2)).toEqual([0, 0, 0]);
 });
