@@ -130,7 +130,12 @@ function kmallocCache(state: SlabState, info: KmallocCacheInfo): SlabCache {
   // Charged objects must not share a cache with others: then the plain ones are never merged.
   const refcount = state.config.memcg && type === KmallocType.NORMAL ? -1 : 1;
   const cache = bootCache(state, name, size, flags, size, refcount);
-  if (state.kmalloc !== null) state.kmalloc.caches[type * KMALLOC_INDEX_COUNT + index] = cache;
+  const caches = state.kmalloc?.caches ?? [];
+  caches[type * KMALLOC_INDEX_COUNT + index] = cache;
+  // Without ZONE_DMA requests for it are served by the normal caches.
+  if (!state.config.zoneDma && type === KmallocType.NORMAL) {
+    caches[KmallocType.DMA * KMALLOC_INDEX_COUNT + index] = cache;
+  }
   return cache;
 }
 

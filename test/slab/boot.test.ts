@@ -43,6 +43,8 @@ describe('the caches of boot (spec slab 4.22)', () => {
     expect(slab.cache('kmalloc-32')?.refcount).toBe(-1);
     const charged = slab.kmalloc(100, Gfp.GFP_KERNEL_ACCOUNT) as number;
     expect(slab.locate(charged)?.cache).toBe('kmalloc-cg-128');
+    const plain = slab.kmalloc(100, Gfp.GFP_KERNEL | Gfp.GFP_DMA) as number;
+    expect(slab.locate(plain)?.cache).toBe('kmalloc-128');
   });
 
   test('have descriptors of the sizes of spec slab 2.1', () => {
