@@ -14,8 +14,9 @@ import { validateCache } from './validate.ts';
 const ERANGE = 34;
 const EIO = 5;
 const ENOENT = 2;
-/** Largest value of an unsigned int and of an unsigned long, as far as numbers are exact. */
-const UINT_MAX = 0xffffffff;
+/** One past the largest unsigned int, and past the largest unsigned long that is an exact number. */
+const UINT_END = 2 ** 32;
+const ULONG_END = 2 ** 53;
 
 /** Files that every cache has, in the kernel's order of subjects. */
 const PLAIN_NAMES = [
@@ -222,12 +223,12 @@ export function readAttribute(state: SlubState, cache: CacheState, name: Attribu
   return `${textOf(state, cache, name)}\n`;
 }
 
-/** An unsigned decimal number, possibly with a newline. @kernel kstrtouint */
-function unsigned(cache: CacheState, text: string): number {
+/** An unsigned decimal number below `end`, possibly with a newline. @kernel kstrtouint */
+function unsigned(cache: CacheState, text: string, end: number): number {
   const digits = /^\+?(\d+)\n?$/.exec(text);
   if (digits === null) throw refusal(cache, 'not an unsigned number', EINVAL);
   const value = Number(digits[1]);
-  if (value > UINT_MAX) throw refusal(cache, 'the number is too large', ERANGE);
+  if (value >= end) throw refusal(cache, 'the number is too large', ERANGE);
   return value;
 }
 
@@ -260,13 +261,13 @@ export function writeAttribute(
   }
   switch (name) {
     case 'min_partial':
-      cache.minPartial = unsigned(cache, text);
+      cache.minPartial = unsigned(cache, text, ULONG_END);
       return;
     case 'cpu_partial':
-      writeCpuPartial(state, cache, unsigned(cache, text));
+      writeCpuPartial(state, cache, unsigned(cache, text, UINT_END));
       return;
     case 'remote_node_defrag_ratio': {
-      const ratio = unsigned(cache, text);
+      const ratio = unsigned(cache, text, UINT_END);
       if (ratio > 100) throw refusal(cache, 'the ratio is at most 100', ERANGE);
       cache.remoteNodeDefragRatio = ratio * 10;
       return;

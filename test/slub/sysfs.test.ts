@@ -108,7 +108,11 @@ test('5.4 writing', () => {
   expect(cache.readAttribute('remote_node_defrag_ratio')).toBe('7\n');
   expect(write('remote_node_defrag_ratio', '101')).toThrow(errno(34));
   for (const text of ['', 'x', '-1', '1 2']) expect(write('min_partial', text)).toThrow(errno(22));
-  expect(write('min_partial', '99999999999')).toThrow(errno(34));
+  expect(write('cpu_partial', '4294967296')).toThrow(errno(34));
+  expect(write('min_partial', '99999999999999999999')).toThrow(errno(34));
+  // It is an unsigned long.
+  write('min_partial', '4294967296\n')();
+  expect(cache.readAttribute('min_partial')).toBe('4294967296\n');
   const [object] = take(cache, 1);
   cache.free(object);
   const used = pages.used.size;
