@@ -39,11 +39,12 @@ export function noSlubDebug(debugOn = false): SlubDebug {
 function optionFlags(options: string, log: LogSink | null): { flags: number; higher: boolean } {
   let flags = 0;
   let higher = false;
-  for (const option of options.toLowerCase()) {
+  for (const letter of options) {
+    const option = letter.toLowerCase();
     const flag = LETTERS.get(option);
     if (option === '-') flags = 0;
     else if (option === 'o') higher = true;
-    else if (flag === undefined) log?.(`slub_debug option '${option}' unknown. skipped`);
+    else if (flag === undefined) log?.(`slub_debug option '${letter}' unknown. skipped`);
     else flags |= flag;
   }
   return { flags, higher };
