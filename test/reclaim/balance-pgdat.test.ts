@@ -105,6 +105,30 @@ describe('balancing a node (spec 4.16)', () => {
     expect(few.world.reclaim.balancePgdat(0, 3, 3)).toBe(3);
   });
 
+  test('too many buffer heads: pages of higher zones are taken as well', () => {
+    const run = (bufferHeadsOverLimit: () => boolean) => {
+      const { world, priorities } = watched({
+        nodes: [[0, 64, 0, 64]],
+        host: { bufferHeadsOverLimit },
+      });
+      world.lruPages(40, { zone: 3 });
+      leaveFree(world, 5, 1);
+      world.zone(1).watermark.set([10, 20, 30, 40]);
+      world.reclaim.balancePgdat(0, 0, 1);
+      return [priorities, world.model.nodes[0].kswapdFailures];
+    };
+    // A part of what is left at each priority: 40 >> 5, 39 >> 4, 37 >> 3, 33 >> 2, 25 >> 1.
+    const freed = [
+      [5, 1],
+      [4, 2],
+      [3, 4],
+      [2, 8],
+      [1, 12],
+    ];
+    expect(run(() => true)).toEqual([freed, 0]);
+    expect(run(() => false)).toEqual([[], 1]);
+  });
+
   test('it runs as kswapd and gives the task back', () => {
     const seen: boolean[] = [];
     const { world } = watched();

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { vmscanFtrace } from '../../src/mm/ftrace-vmscan.ts';
 import { PageFlag } from '../../src/mm/page-flags.ts';
+import type { VmEventName } from '../../src/mm/vm-items.ts';
 import { PAGEVEC_SIZE } from '../../src/reclaim/constants.ts';
 import { World } from './support.ts';
 
@@ -192,6 +193,34 @@ describe('other batches (spec 4.10)', () => {
     world.reclaim.lruAddDrain();
     expect(world.reclaim.lruList(0, 2)).toEqual([dirty, a, b]);
     expect(world.event('pgrotated')).toBe(1);
+  });
+});
+
+describe('a page that became unevictable while it waited is left alone (spec 4.10)', () => {
+  test.each<[string, object, (world: World, pfn: number) => void, string]>([
+    ['rotation', {}, (world, pfn) => world.reclaim.folioRotateReclaimable(pfn), 'pgrotated'],
+    ['of a file', {}, (world, pfn) => world.reclaim.deactivateFileFolio(pfn), 'pgrotated'],
+    [
+      'deactivation',
+      { active: true },
+      (world, pfn) => world.reclaim.deactivatePage(pfn),
+      'pgdeactivate',
+    ],
+    ['dropping', { anon: true }, (world, pfn) => world.reclaim.markPageLazyfree(pfn), 'pglazyfree'],
+    ['activation', {}, (world, pfn) => world.reclaim.folioActivate(pfn), 'pgactivate'],
+  ])('%s', (_, options, enqueue, event) => {
+    const world = new World();
+    const pfn = world.lruPage(options);
+    enqueue(world, pfn);
+    // A full mlock batch is flushed before the other one.
+    for (const locked of [pfn, ...world.lruPages(PAGEVEC_SIZE - 1)]) {
+      world.reclaim.mlockFolio(locked);
+    }
+    expect(world.has(pfn, PG_unevictable)).toBe(true);
+    world.reclaim.lruAddDrain();
+    expect(world.event(event as VmEventName)).toBe(0);
+    expect(world.has(pfn, PG_unevictable)).toBe(true);
+    expect(world.has(pfn, PG_active)).toBe(false);
   });
 });
 

@@ -27,6 +27,16 @@ describe('reclaiming given pages (spec 4.30)', () => {
     expect(world.event('pgscan_direct') + world.event('pgsteal_direct')).toBe(0);
   });
 
+  test('many at once: the youngest judgement is still freed first', () => {
+    const world = new World({ checks: 'basic' });
+    const pages = world.lruPages(600);
+    expect(world.reclaim.reclaimPages(isolated(world, pages))).toBe(600);
+    expect(world.pages.freed).toEqual(pages);
+    const others = world.lruPages(600);
+    world.reclaim.releasePages(others);
+    expect(world.pages.freed.slice(600)).toEqual(others.toReversed());
+  });
+
   test('runs of pages of one node', () => {
     const world = new World({
       nodes: [

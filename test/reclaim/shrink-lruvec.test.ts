@@ -46,6 +46,27 @@ describe('a pass over the lists of a node (spec 4.20)', () => {
     expect(sc.nrReclaimed).toBe(160);
   });
 
+  test('the stop rule the other way round, and with both kinds alike', () => {
+    const run = (anon: [number, number], file: [number, number]) => {
+      const requests: [number, number][] = [];
+      const host = { writepage: () => 0 };
+      const world = new World({ swapPages: 1000, trace: recorder(requests), host });
+      world.lruPages(anon[0], { anon: true });
+      world.lruPages(anon[1], { anon: true, active: true });
+      world.lruPages(file[0]);
+      world.lruPages(file[1], { active: true });
+      const sc = control({ priority: 0, nrToReclaim: 90, mayDeactivate: 3 });
+      world.asKswapd(() => shrinkLruvec(world.state, 0, sc, 0));
+      return [...totals(requests), sc.nrReclaimed];
+    };
+    // After two rounds 336, 136, 36, 0 are left; 3600 div 151 = 23 percent of the file pages. Of
+    // anonymous ones 400 * 77 div 100 = 308 - 64 = 244 and 154 - 64 = 90 are due: one more round.
+    expect(run([400, 200], [100, 50])).toEqual([96, 96, 64, 50, 160]);
+    // 36, 0, 36, 0 are left: equal, so file pages are done (3600 div 151 = 23), and of anonymous
+    // ones 77 - 64 = 13 and 38 - min(38, 50) = 0 are due.
+    expect(run([100, 50], [100, 50])).toEqual([77, 50, 64, 50, 141]);
+  });
+
   test('direct reclaim at the first priority scans everything', () => {
     const world = new World({ nodes: [[0, 0, 300000, 0]], checks: 'basic' });
     world.lruPages(4096 * 70);

@@ -84,6 +84,19 @@ test('pages in add batches are known after a restore', () => {
   );
 });
 
+test('listed pages that wait for a lock or its end stay on their list', () => {
+  const world = busy();
+  const [first, second] = world.reclaim.lruList(0, 2);
+  world.reclaim.mlockFolio(first);
+  world.reclaim.munlockPage(second);
+  const saved = world.reclaim.snapshot();
+  world.reclaim.restore(saved);
+  expect(world.reclaim.lruList(0, 2).slice(0, 2)).toEqual([first, second]);
+  world.reclaim.lruAddDrain();
+  expect(world.reclaim.lruList(0, 2)).not.toContain(first);
+  expect(world.event('unevictable_pgs_culled')).toBe(2);
+});
+
 test('mappings made after the snapshot are forgotten', () => {
   const world = busy();
   const saved = world.reclaim.snapshot();

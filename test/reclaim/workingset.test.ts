@@ -32,6 +32,18 @@ describe('shadow entries (spec 4.13)', () => {
     expect(shadowSlotValue(packShadow(1000, 1, true))).toBe(256007n);
   });
 
+  test('a distance is counted across the end of the clock', () => {
+    const world = sized({ nr_active_file: 5 });
+    // Ages count modulo 2^45: evicted 5 ticks ago, then 6.
+    world.state.nonresidentAge[0] = 2 ** 45 + 3;
+    const [near, far] = [world.page(), world.page()];
+    world.reclaim.workingsetRefault(far, packShadow(2 ** 45 - 3, 0, false));
+    expect(world.has(far, PageFlag.PG_active)).toBe(false);
+    world.reclaim.workingsetRefault(near, packShadow(2 ** 45 - 2, 0, false));
+    expect(world.has(near, PageFlag.PG_active)).toBe(true);
+    expect(packShadow(2 ** 45 + 7, 1, true)).toBe(packShadow(7, 1, true));
+  });
+
   test('E12: an eviction takes the age along, and the clock ticks', () => {
     const world = new World();
     world.state.nonresidentAge[0] = 1000;
