@@ -235,6 +235,65 @@ describe('writepage of the recorded file (recordings README)', () => {
     });
   });
 
+  test('kswapd among pages being written: given another round, then met at once, then rotated', () => {
+    const counts = (pages: number, found: Record<string, unknown>) => [
+      'shrink_node',
+      { priority: 0, nrToReclaim: 32, reclaimIdx: 3, kswapd: true, mayWritepage: true },
+      {
+        ...{ nrScanned: pages, nrReclaimed: 0, dirty: pages, unqueuedDirty: 0, congested: 0 },
+        ...{ writeback: 0, immediate: 0, taken: pages, fileTaken: pages },
+        ...{ pgdatDirty: true, pgdatWriteback: true, congestedFlag: false },
+        ...found,
+      },
+    ];
+    /** Two pages on one list, 713 the older one. */
+    const held = (active: boolean, flags: number, age: number, writing = 2) => {
+      const both = [719, 713].map((pfn, i) => [pfn, flags, 1, 1 - i]);
+      const sizes = { inactive: [active ? 0 : 2, 0], active: [active ? 2 : 0, 0] };
+      return {
+        ...lru,
+        nonresidentAge: age,
+        lists: {
+          ...lru.lists,
+          inactive_file: active ? [] : both,
+          active_file: active ? both : [],
+        },
+        nodeStat: {
+          nr_inactive_file: sizes.inactive,
+          nr_active_file: sizes.active,
+          nr_file_pages: [2, 0],
+          nr_writeback: [writing, 0],
+          nr_written: [2 - writing, 0],
+        },
+        zoneStat: {
+          DMA: {
+            nr_free_pages: [10, 0],
+            nr_zone_inactive_file: sizes.inactive,
+            nr_zone_active_file: sizes.active,
+            nr_zone_write_pending: [writing, 0],
+          },
+        },
+      };
+    };
+    const { divergence } = replayReclaim(
+      recordingOf(
+        { lruLoad: { ...held(false, 128, 0), pgdatFlags: 0 } },
+        // Both are marked for reclaim and activated: nothing but pages in write-back was taken.
+        counts(2, { writeback: 2, pgdatDirty: false }),
+        { lru: { ...held(true, 2 | 16 | 128, 2), pgdatFlags: 2 } },
+        // Both are deactivated; a pass that takes no file page finds the node dirty.
+        counts(0, {}),
+        { lru: { ...held(false, 8 | 16 | 128, 2), pgdatFlags: 3 } },
+        counts(2, { immediate: 2, congested: 2, congestedFlag: true }),
+        { lru: { ...held(true, 2 | 8 | 16 | 128, 4), pgdatFlags: 3, lruvecFlags: 1 } },
+        ['end_writeback', [719, 713]],
+        ['lru_add_drain'],
+        { lru: { ...held(false, 8, 4, 0), pgdatFlags: 3, lruvecFlags: 1 } },
+      ),
+    );
+    expect(divergence).toBeNull();
+  });
+
   test('differences of other CPUs are loaded and stay as they are', () => {
     const meta = {
       kernel: '6.1.192',
