@@ -107,6 +107,8 @@ export function slabAllocBulk(
   for (let i = 0; i < objects.length; i++) {
     const object = doCacheAlloc(cache, allowed, NIL, cpu);
     if (object === NIL) {
+      // A free checks what an allocation marks.
+      if (cache.state.debug) for (let k = 0; k < i; k++) debugAfterAlloc(cache, objects[k]);
       undo(i);
       return false;
     }

@@ -5,7 +5,7 @@ import { type CacheState, cacheNodeOf } from './cache-state.ts';
 import { poisonFormerHosts } from './debug.ts';
 import { cacheGrowBegin, cacheGrowEnd, gfpExactNode } from './grow.ts';
 import { mempolicySlabNode } from './policy.ts';
-import { countActive, mayUseReservesOf, nextObject, takeOne, traceGetObj } from './refill.ts';
+import { countActive, nextObject, takeOne, traceGetObj } from './refill.ts';
 import { fixupSlabList, getFirstSlab } from './slab-lists.ts';
 
 /**
@@ -24,7 +24,7 @@ function cacheAllocExactNode(cache: CacheState, gfp: number, node: number, cpu: 
   const { state, slabs } = cache;
   state.calls?.enter('____cache_alloc_node');
   const n = cacheNodeOf(cache, node);
-  const first = getFirstSlab(cache, n, mayUseReservesOf(cache, gfp));
+  const first = getFirstSlab(cache, n, false);
   if (first !== NIL) {
     traceGetObj(state.calls);
     const object = takeOne(cache, n, first);

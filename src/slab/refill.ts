@@ -53,7 +53,7 @@ function cacheAllocRefill(cache: CacheState, ac: ArrayCache, gfp: number, cpu: n
   if (n.freeObjects > 0 || (shared !== null && shared.avail > 0)) {
     if (shared !== null) state.calls?.enter('transfer_objects');
     if (shared !== null && transferObjects(ac, shared, batch) > 0) shared.touched = 1;
-    else refillFromSlabs(cache, n, ac, batch, gfp);
+    else refillFromSlabs(cache, n, ac, batch);
   }
   if (ac.avail === 0) {
     const reserved = growForRefill(cache, n, ac, batch, gfp, cpu);
@@ -66,16 +66,10 @@ function cacheAllocRefill(cache: CacheState, ac: ArrayCache, gfp: number, cpu: n
   return ac.entries[ac.avail];
 }
 
-function refillFromSlabs(
-  cache: CacheState,
-  n: CacheNode,
-  ac: ArrayCache,
-  batch: number,
-  gfp: number,
-): void {
-  const reserves = mayUseReservesOf(cache, gfp);
+/** Reserves never get into an array here, whoever asks: others could have them from there. */
+function refillFromSlabs(cache: CacheState, n: CacheNode, ac: ArrayCache, batch: number): void {
   for (let wanted = batch; wanted > 0; ) {
-    const slot = getFirstSlab(cache, n, reserves);
+    const slot = getFirstSlab(cache, n, false);
     if (slot === NIL) return;
     const taken = takeCounted(cache, n, slot, ac, wanted);
     n.freeObjects -= taken;
@@ -188,9 +182,9 @@ function growForRefill(
 }
 
 /** Whether the running task may have objects of reserved slabs with this mask. */
-export function mayUseReservesOf(cache: CacheState, gfp: number): boolean {
-  const { memallocSocks, task } = cache.state;
-  return memallocSocks && mayUseReserves(gfp, task.pfMemalloc || task.oomVictim);
+function mayUseReservesOf(cache: CacheState, gfp: number): boolean {
+  const { task } = cache.state;
+  return mayUseReserves(gfp, task.pfMemalloc || task.oomVictim);
 }
 
 /**
@@ -205,6 +199,7 @@ function cacheAllocPfmemalloc(cache: CacheState, n: CacheNode, gfp: number): num
   const object = takeOne(cache, n, slot);
   n.freeObjects -= 1;
   fixupSlabList(cache, n, slot);
+  if (cache.state.poisonHosts.length > 0) poisonFormerHosts(cache);
   return object;
 }
 

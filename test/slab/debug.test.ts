@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { noMemory } from '../../src/memory/none.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
+import { PageFlag } from '../../src/mm/page-flags.ts';
 import { SlabFlag } from '../../src/mm/slab-flags.ts';
 import type { SlabCache } from '../../src/slab/cache.ts';
 import { redzone1Address, redzone2Address } from '../../src/slab/debug-layout.ts';
@@ -87,6 +88,32 @@ test('a full slab poisons the host of its index array again', () => {
   expect(set.lines).toEqual([]);
   // All four were found poisoned when they were handed out, although one had held indexes.
   for (const address of again) expect(bytes(set, address, 4)).toBe('5a 5a 5a 5a');
+});
+
+test('so does one whose last object is taken past the arrays, as a reserve (spec slab 4.24)', () => {
+  const set = debugSlab();
+  set.slab.memallocSocks = true;
+  const cache = made(set.slab.createCache('demo', { size: 1024, align: 16 }));
+  const objects = take(cache, 4);
+  const flags = set.slab.state.map.flags;
+  const pfn = Math.floor(objects[0] / 4096);
+  flags[pfn] |= PageFlag.PG_active;
+  // The array is bypassed on both ways: the freed object becomes the host, and is taken again.
+  cache.free(objects[1]);
+  set.slab.state.task.pfMemalloc = true;
+  expect(cache.alloc()).toBe(objects[1]);
+  expect(bytes(set, objects[1], 8)).toBe('5a 5a 5a 5a 5a 5a 5a 5a');
+  expect(set.lines).toEqual([]);
+});
+
+test('a bulk call that cannot get all is no double free', () => {
+  const set = debugSlab();
+  const cache = made(set.slab.createCache('demo', { size: 100 }));
+  set.pages.budget = 1;
+  const slots = new Array<number>(40).fill(-1);
+  expect(cache.allocBulk(Gfp.GFP_KERNEL, slots)).toBe(0);
+  expect(set.lines.filter((line) => !/Unable to allocate|^ {2}/.test(line))).toEqual([]);
+  expect(take(cache, 32)).toHaveLength(32);
 });
 
 describe('reports (spec slab 5.4)', () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { listToArray } from '../../src/lib/list.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
-import { PageFlag, PageMark } from '../../src/mm/page-flags.ts';
+import { PageFlag } from '../../src/mm/page-flags.ts';
 import { SlabFlag } from '../../src/mm/slab-flags.ts';
 import { NodeStatItem } from '../../src/mm/vm-items.ts';
 import { Vmstat } from '../../src/mm/vmstat.ts';
@@ -303,54 +303,6 @@ describe('index arrays off the slab', () => {
     const { slab } = testSlab();
     const cache = made(slab.createCache('demo', { size: 1024, flags: rcu }));
     expect(take(cache, 4)).toEqual([0x1c00, 0x1800, 0x1400, 0x1000]);
-  });
-});
-
-describe('slabs of emergency reserves (spec slab 4.24)', () => {
-  function reserved(marked: readonly number[]) {
-    const test = testSlab();
-    const { slab, pages } = test;
-    slab.memallocSocks = true;
-    const cache = made(slab.createCache('demo', { size: 1024 }));
-    const allocPages = pages.allocPages.bind(pages);
-    pages.allocPages = (gfp, order, node, cpu) => {
-      const pfn = allocPages(gfp, order, node, cpu);
-      if (marked.includes(pfn)) slab.state.map.flags[pfn] |= PageMark.PFMEMALLOC;
-      return pfn;
-    };
-    return { ...test, cache };
-  }
-
-  test('their objects never enter an array again', () => {
-    const { cache } = reserved([1]);
-    const objects = take(cache, 4);
-    expect(cache.cpuCache[0].avail).toBe(0);
-    cache.free(objects[0]);
-    expect(cache.cpuCache[0].avail).toBe(0);
-    expect(lists(cache).partial).toEqual([1]);
-  });
-
-  test('normal callers pass them over, privileged ones do not', () => {
-    const { cache, slab } = reserved([1]);
-    const objects = take(cache, 4);
-    cache.free(objects[3]);
-    // The reserved slab has a free object, but a new slab is made.
-    expect(Math.floor((cache.alloc() as number) / 4096)).toBe(2);
-    take(cache, 3);
-    slab.state.task.pfMemalloc = true;
-    expect(cache.alloc()).toBe(objects[3]);
-    slab.state.task.pfMemalloc = false;
-    cache.free(objects[3]);
-    expect(cache.alloc(Gfp.GFP_KERNEL | Gfp.__GFP_MEMALLOC)).toBe(objects[3]);
-  });
-
-  test('the mark goes when a node has more free objects than it keeps', () => {
-    const { cache, slab } = reserved([1]);
-    const objects = take(cache, 4);
-    cache.free(objects[0]);
-    cacheNodeOf(cache, 0).freeLimit = 0;
-    expect(cache.alloc()).toBe(objects[0]);
-    expect(slab.state.map.flags[1] & PageFlag.PG_active).toBe(0);
   });
 });
 
