@@ -1,11 +1,12 @@
 import { bootAllocAll } from './boot/boot-alloc.ts';
-import { buildModel, buildZonelists, isDeferred } from './boot/build-model.ts';
+import { buildModel, buildZonelists, isDeferred, pageblockOrderOf } from './boot/build-model.ts';
 import {
   applyLateParams,
   type BootParams,
   bootParamHandlers,
   defaultBootParams,
 } from './boot/command-line.ts';
+import { reserveCommandLines } from './boot/command-line-copies.ts';
 import { checkBackend, earlyMemory } from './boot/early-memory.ts';
 import {
   type FinishAllocator,
@@ -72,12 +73,16 @@ export function boot(options: BootOptions): Machine {
   const layout = numaLayout(options, params, memblock, endAddr, cpus, log);
   registerNodes(memblock, layout, profile.nodeDataBytes, log);
   const dmaReserve = findDmaReserve(memblock);
-  if (profile.pageMap) reserveSparseMemmap(memblock, memoryRanges(memblock));
+  if (profile.pageMap) {
+    reserveSparseMemmap(memblock, memoryRanges(memblock), pageblockOrderOf(options));
+  }
   const shape = { layout, maxLowPfn: maxPfn, dmaReserve };
   const model = buildModel(memblock, shape, params, options, log);
-  const finish = finishE820(e820, memblock, log);
+  bootAllocAll(memblock, profile.beforeResources);
+  const finish = finishE820(e820, memblock, profile.hibernation, log);
+  reserveCommandLines(memblock, profile.commandLineChars, options.cmdline ?? '');
   const totalPages = reserveLate(model, memblock, layout, profile, params, log);
-  reserveSwiotlb(memblock, maxPfn, params.swiotlbBytes ?? profile.swiotlbBytes);
+  reserveSwiotlb(memblock, maxPfn, params.swiotlbBytes ?? profile.swiotlbBytes, cpus);
   const parts = { model, memblock, e820: { setup: e820, finish }, totalPages };
   const { imageSizes } = profile;
   return start(parts, params, options, { maxLowPfn: maxPfn, imageSizes }, log);
@@ -134,9 +139,15 @@ function numaLayout(
 }
 
 /** Resources, nosave regions and the gap for PCI devices. (spec e820 4.22 step 32) */
-function finishE820(e820: E820Setup, memblock: Memblock, log: BootLog): E820Finish {
+function finishE820(
+  e820: E820Setup,
+  memblock: Memblock,
+  hibernation: boolean,
+  log: BootLog,
+): E820Finish {
   const finish = finishE820Setup(e820.state, {
     iomem: createIomem(PHYS_BITS),
+    hibernation,
     alloc: (size, align) => {
       memblock.alloc(size, align);
     },

@@ -1,7 +1,7 @@
 // covers: src/machine.ts src/boot/build-model.ts src/boot/finish-boot.ts
 import { describe, expect, test } from 'vitest';
 import { reservedRanges } from '../src/boot/memblock-ranges.ts';
-import type { MemblockBootOptions } from '../src/boot/types.ts';
+import type { BootRegion, MemblockBootOptions } from '../src/boot/types.ts';
 import { seededRandom } from '../src/lib/random.ts';
 import { boot, bootFromMemblock, type Machine } from '../src/machine.ts';
 import { noMemory, sparseMemory } from '../src/memory/index.ts';
@@ -164,53 +164,63 @@ describe('from the firmware map alone', () => {
     events: null,
   });
 
-  test.each(BOOT_RECORDINGS)('%s: the recorded free lists, page for page', (name) => {
-    const { meta, e820Firmware, memblock, afterFreeAll, dmesg, e820 } = bootRecording(name);
-    const acpi = memblock.value.reserved.map(({ base, size }) => ({
-      start: base,
-      end: base + size,
-    }));
-    // ACPI tables lie in the first reserved range of the firmware above 1 MiB.
-    const table = e820Firmware.value.find(({ addr, type }) => type === 2 && addr > 0x100000n);
-    const tables = acpi.filter(
-      ({ start, end }) => table && start <= table.addr && end > table.addr,
-    );
-    const split = memblock.value.memory.find(({ nid }) => nid === 1)?.base;
-    const isSrat = split !== undefined && !meta.cmdline.includes('numa=fake');
-    const machine = boot({
-      e820: e820Firmware.value,
-      cmdline: meta.cmdline,
-      cpus: meta.cpus,
-      hugetlb: meta.hugetlb,
-      memoryIsolation: false,
-      until: 'release',
-      reservations: { firmware: tables.map(({ end }) => ({ start: table?.addr ?? 0n, end })) },
-      ...(isSrat && {
-        nodes: [
-          {
-            memory: [
-              { start: 0n, end: 0xa0000n },
-              { start: 0x100000n, end: split },
-            ],
-            cpus: [0, 1],
-          },
-          { memory: [{ start: split, end: 1n << 40n }], cpus: [2, 3] },
-        ],
-        distance: [
-          [10, 20],
-          [20, 10],
-        ],
-      }),
-    });
-    const got = kernelStateOf(machine.model);
-    expect(firstDifference(released(afterFreeAll.value), released(got))).toBeNull();
-    expect(machine.e820?.setup.state.table.entries).toEqual(e820.value);
-    const printed = new Set(machine.dmesg().map((line) => line.trimEnd()));
-    const missing = dmesg.value.filter((line) => !printed.has(line));
-    const sizes = meta.hugetlb ? [] : dmesg.value.filter((line) => line.startsWith('Memory:'));
-    const table0 = dmesg.value.filter((line) => line.startsWith('found SMP MP-table'));
-    expect(missing).toEqual([...table0, ...sizes]);
-  });
+  test.each(BOOT_RECORDINGS)(
+    '%s: all that is reserved, and the free lists, as recorded',
+    (name) => {
+      const { meta, e820Firmware, memblock, afterFreeAll, dmesg, e820 } = bootRecording(name);
+      const acpi = memblock.value.reserved.map(({ base, size }) => ({
+        start: base,
+        end: base + size,
+      }));
+      // ACPI tables lie in the first reserved range of the firmware above 1 MiB.
+      const table = e820Firmware.value.find(({ addr, type }) => type === 2 && addr > 0x100000n);
+      const tables = acpi.filter(
+        ({ start, end }) => table && start <= table.addr && end > table.addr,
+      );
+      const split = memblock.value.memory.find(({ nid }) => nid === 1)?.base;
+      const isSrat = split !== undefined && !meta.cmdline.includes('numa=fake');
+      const machine = boot({
+        e820: e820Firmware.value,
+        cmdline: meta.cmdline,
+        cpus: meta.cpus,
+        hugetlb: meta.hugetlb,
+        memoryIsolation: false,
+        until: 'release',
+        reservations: { firmware: tables.map(({ end }) => ({ start: table?.addr ?? 0n, end })) },
+        ...(isSrat && {
+          nodes: [
+            {
+              memory: [
+                { start: 0n, end: 0xa0000n },
+                { start: 0x100000n, end: split },
+              ],
+              cpus: [0, 1],
+            },
+            { memory: [{ start: split, end: 1n << 40n }], cpus: [2, 3] },
+          ],
+          distance: [
+            [10, 20],
+            [20, 10],
+          ],
+        }),
+      });
+      const got = kernelStateOf(machine.model);
+      expect(firstDifference(released(afterFreeAll.value), released(got))).toBeNull();
+      const reservedOf = (list: readonly Required<BootRegion>[]) =>
+        list.map(({ base, size, nid }) => ({ base, size, nid }));
+      const none = machine.memblock.state.maxNumnodes;
+      const reserved = machine.memblock
+        .regions('reserved')
+        .map((region) => ({ ...region, nid: region.nid === none ? -1 : region.nid }));
+      expect(reservedOf(reserved)).toEqual(reservedOf(memblock.value.reserved));
+      expect(machine.e820?.setup.state.table.entries).toEqual(e820.value);
+      const printed = new Set(machine.dmesg().map((line) => line.trimEnd()));
+      const missing = dmesg.value.filter((line) => !printed.has(line));
+      const sizes = meta.hugetlb ? [] : dmesg.value.filter((line) => line.startsWith('Memory:'));
+      const table0 = dmesg.value.filter((line) => line.startsWith('found SMP MP-table'));
+      expect(missing).toEqual([...table0, ...sizes]);
+    },
+  );
 });
 
 const PC = [

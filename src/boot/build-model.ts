@@ -51,7 +51,7 @@ export function buildModel(
     nodeCount: layout.nodeCount,
     cpuNode: layout.cpuNode,
     ...(layout.distance && { distance: layout.distance }),
-    pageblockOrder: (options.hugetlb ?? true) ? 9 : 10,
+    pageblockOrder: pageblockOrderOf(options),
     memoryIsolation: options.memoryIsolation ?? true,
     hz: options.hz ?? 100,
   });
@@ -71,6 +71,11 @@ export function buildModel(
   };
   freeAreaInit(model, ranges, areas, log.info);
   return model;
+}
+
+/** log2 of the pages in a pageblock. (spec memory-model 2.2) */
+export function pageblockOrderOf({ hugetlb = true }: MachineOptions): number {
+  return hugetlb ? 9 : 10;
 }
 
 /** Whether most struct pages are initialised late. @kernel deferred_struct_pages (spec 4.11) */

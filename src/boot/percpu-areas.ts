@@ -1,13 +1,24 @@
-import { roundUpPowerOfTwo } from '../lib/bits.ts';
+import { ilog2, roundUpPowerOfTwo } from '../lib/bits.ts';
+import { alignUp } from '../lib/units.ts';
 import type { Memblock } from '../memblock/memblock.ts';
-import { bootAlloc, MAX_DMA_ADDRESS } from './boot-alloc.ts';
+import { bootAlloc, MAX_DMA_ADDRESS, SMP_CACHE_BYTES } from './boot-alloc.ts';
 
 /** Per-CPU areas are cut from chunks of this size. */
 const CHUNK_BYTES = 2n << 20n;
 
+/** Bytes of a list head. */
+const LIST_HEAD_BYTES = 16;
+/** The first chunk's record and its maps of what is in use, for 32 KiB of dynamic part. */
+const FIRST_CHUNK = [
+  { what: 'per-CPU chunk', size: 0x80n },
+  { what: 'per-CPU allocation map', size: 0x400n },
+  { what: 'per-CPU bound map', size: 0x408n },
+  { what: 'per-CPU blocks', size: 0x100n },
+] as const;
+
 /**
  * Takes the per-CPU areas: chunks of 2 MiB on the node of their CPUs, cut into as many units as a
- * power of two allows; what a unit does not need is given back.
+ * power of two allows; what a unit does not need is given back. Then what is kept about them.
  * @param cpuNode node of each CPU while the system comes up
  * @param unitBytes bytes that each CPU needs, at most 2 MiB
  * @kernel setup_per_cpu_areas, pcpu_embed_first_chunk
@@ -38,6 +49,19 @@ export function reservePercpuAreas(
       }
     }
   }
+  const unitCount = [...groups.values()].reduce((sum, cpus) => sum + alignUp(cpus, units), 0);
+  reserveTables(memblock, groups.size, unitCount, Number(unitSpan));
+}
+
+/** Offset and size of each group, number and offset of each unit, lists of chunks by free room. */
+function reserveTables(memblock: Memblock, groups: number, units: number, unitBytes: number): void {
+  const slots = ilog2(unitBytes) + 2;
+  const tables = [groups * 8, groups * 8, units * 4, units * 8, slots * LIST_HEAD_BYTES];
+  for (const bytes of tables) {
+    const request = { what: 'per-CPU tables', size: BigInt(bytes), align: SMP_CACHE_BYTES };
+    bootAlloc(memblock, request);
+  }
+  for (const part of FIRST_CHUNK) bootAlloc(memblock, { ...part, align: SMP_CACHE_BYTES });
 }
 
 function unitsPerChunk(cpus: number, unitBytes: bigint): number {

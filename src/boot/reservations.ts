@@ -52,11 +52,20 @@ export interface ReservationProfile {
   readonly nodeDataBytes: bigint;
   /** Whether the page map and its tables are taken (64 bytes per page frame of present sections). */
   readonly pageMap: boolean;
-  /** Bytes of the per-CPU area of each CPU, static and reserved part; 0 for none. */
+  /** What else boot code keeps, after the page map and before the resources of the firmware map. */
+  readonly beforeResources: readonly BootAllocation[];
+  /** CONFIG_HIBERNATION is built in: a record for each range that it leaves out, and a log line. */
+  readonly hibernation: boolean;
+  /**
+   * Characters of the command line in front of those of the option `cmdline`; the kernel keeps two
+   * copies of it all. Null: none are taken.
+   */
+  readonly commandLineChars: number | null;
+  /** Bytes of the per-CPU area of each CPU, all parts; 0 for none, and no tables of them. */
   readonly percpuBytes: bigint;
   /** Whether the large hash tables of the file system caches are taken. */
   readonly largeHashes: boolean;
-  /** What else boot code keeps, before the per-CPU areas. */
+  /** What else boot code keeps, after the command lines and before the per-CPU areas. */
   readonly beforePercpu: readonly BootAllocation[];
   /** What else boot code keeps, after them. */
   readonly afterPercpu: readonly BootAllocation[];
@@ -80,18 +89,17 @@ export function defaultReservations(): ReservationProfile {
     directMapPages: null,
     nodeDataBytes: 0x4000n,
     pageMap: true,
+    beforeResources: [
+      { what: 'HPET resource', size: 0x49n, align: 64n },
+      { what: 'I/O APIC resources', size: 0x4bn, align: 64n },
+    ],
+    hibernation: false,
+    commandLineChars: 52,
     percpuBytes: 0x2_f000n,
     largeHashes: true,
-    beforePercpu: [{ what: 'command lines', size: 0x80n, align: 64n }],
-    afterPercpu: [
-      { what: 'per-CPU tables', size: 0x700n, align: 64n },
-      { what: 'per-CPU pages', size: 0x2000n, align: 4096n },
-      { what: 'log index', size: 8n, align: 64n },
-    ],
-    afterHashes: [
-      { what: 'small hash tables', size: 0x400n, align: 64n },
-      { what: 'boot page', size: 0x1000n, align: 4096n },
-    ],
+    beforePercpu: [{ what: 'per-CPU pages', size: 0x2000n, align: 4096n }],
+    afterPercpu: [],
+    afterHashes: [{ what: 'boot page', size: 0x1000n, align: 4096n }],
     swiotlbBytes: 64n << 20n,
   };
 }
@@ -105,6 +113,8 @@ export function noReservations(): ReservationProfile {
     bios: null,
     nodeDataBytes: 0n,
     pageMap: false,
+    beforeResources: [],
+    commandLineChars: null,
     percpuBytes: 0n,
     largeHashes: false,
     beforePercpu: [],

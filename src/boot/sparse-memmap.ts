@@ -7,8 +7,12 @@ import { bootAlloc, MAX_DMA_ADDRESS, SMP_CACHE_BYTES } from './boot-alloc.ts';
 const SECTIONS_PER_ROOT = 256;
 /** Bytes of the table of roots with 46 physical address bits. */
 const ROOT_TABLE_BYTES = 16384n;
-/** Bytes of a section's usage structure. @kernel mem_section_usage_size */
-const USAGE_BYTES = 56n;
+/** Bytes of a section's usage structure without its pageblock bits. @kernel mem_section_usage_size */
+const USAGE_BYTES = 24;
+/** Pageblocks whose bits take one byte: 4 bits each. */
+const PAGEBLOCKS_PER_BYTE = 2;
+/** Node data does not hold its node id yet when these structures are taken for it: 0 stands there. */
+const USAGE_NODE = 0;
 /** Bytes of the page map of a section. */
 const SECTION_MEMMAP_BYTES = 2n << 20n;
 /** RAM whose page map one page of the lowest table level maps: 1 GiB of page map. */
@@ -26,19 +30,26 @@ interface SectionRun {
  * Takes what the kernel's own page map costs: the section table, and per run of sections of a node
  * their usage structures, their part of the page map, and page tables that map it.
  * @param ranges RAM, ascending
+ * @param pageblockOrder log2 of the pages in a pageblock
  * @kernel sparse_init (spec memory-model 4.1)
  */
-export function reserveSparseMemmap(memblock: Memblock, ranges: readonly MemoryRange[]): void {
+export function reserveSparseMemmap(
+  memblock: Memblock,
+  ranges: readonly MemoryRange[],
+  pageblockOrder = 9,
+): void {
   const last = ranges[ranges.length - 1];
   if (last === undefined) return;
   const sections = new Sections(last.endPfn);
   sparseInit(sections, ranges);
   allocRoots(memblock, sections);
   const mapped = new MappedTables();
+  const pageblocks = PAGES_PER_SECTION / 2 ** pageblockOrder;
+  const usageBytes = BigInt(USAGE_BYTES + pageblocks / PAGEBLOCKS_PER_BYTE);
   for (const run of sectionRuns(sections)) {
     const count = BigInt(run.sections.length);
-    const usage = { what: 'section usage', size: USAGE_BYTES * count, align: SMP_CACHE_BYTES };
-    bootAlloc(memblock, usage, run.node);
+    const usage = { what: 'section usage', size: usageBytes * count, align: SMP_CACHE_BYTES };
+    bootAlloc(memblock, usage, USAGE_NODE);
     const size = SECTION_MEMMAP_BYTES * count;
     const memmap = {
       what: 'page map',

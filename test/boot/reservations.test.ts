@@ -1,6 +1,7 @@
-// covers: src/boot/reservations.ts src/boot/boot-alloc.ts src/boot/direct-map.ts src/boot/large-hashes.ts src/boot/percpu-areas.ts src/boot/sparse-memmap.ts src/boot/swiotlb.ts
+// covers: src/boot/reservations.ts src/boot/command-line-copies.ts src/boot/boot-alloc.ts src/boot/direct-map.ts src/boot/large-hashes.ts src/boot/percpu-areas.ts src/boot/sparse-memmap.ts src/boot/swiotlb.ts
 import { describe, expect, test } from 'vitest';
 import { bootAlloc, bootAllocAll } from '../../src/boot/boot-alloc.ts';
+import { reserveCommandLines } from '../../src/boot/command-line-copies.ts';
 import { directMapPages } from '../../src/boot/direct-map.ts';
 import { reserveLargeHashes } from '../../src/boot/large-hashes.ts';
 import { memoryRanges } from '../../src/boot/memblock-ranges.ts';
@@ -46,6 +47,16 @@ describe('page map (spec memory-model 4.1)', () => {
       ['1f600000', 8n],
       ['3f600000', 8n],
     ]);
+    // As recorded (boot-12): the usage structures of both lie on node 0, whose id is what the data
+    // of every node says at that time. 4 sections of 56 bytes each.
+    expect(reservedText(memblock)).toContain(' 1fffee00-1fffeee0 1fffef00-1fffefe0 1ffff000-');
+  });
+
+  test('usage structures are smaller with pageblocks of 4 MiB: 40 bytes instead of 56', () => {
+    const memblock = memblockOf('1000-9f000 100000-ffe0000', '0-100000 ffdc000-ffe0000');
+    reserveSparseMemmap(memblock, memoryRanges(memblock), 10);
+    // As recorded (boot-11), for two sections.
+    expect(reservedText(memblock)).toContain(' ffd6f80-ffd6fd0 ');
   });
 
   test('tables grow with memory: a root per 32 GiB, a table per 64 GiB', () => {
@@ -65,11 +76,33 @@ describe('page map (spec memory-model 4.1)', () => {
 });
 
 describe('per-CPU areas', () => {
+  /** The areas alone: what is kept about them is smaller. */
   const areas = (memory: string, cpuNode: number[]) => {
     const memblock = memblockOf(memory);
     reservePercpuAreas(memblock, cpuNode, 0x2f000n);
-    return reservedText(memblock);
+    return reservedText(memblock)
+      .split(' ')
+      .filter((part) => {
+        const [start, end] = part.split('-').map((text) => Number.parseInt(text, 16));
+        return end - start === 0x2f000;
+      })
+      .join(' ');
   };
+
+  test.each([
+    // Sizes as recorded (boot-01, boot-03, boot-12), from the top: group offsets, group sizes, unit
+    // map, unit offsets; 23 or 22 lists, chunk and allocation map; bound map and blocks.
+    [[0], '3001900-3001ef0 3001f00-3001f08 3001f40-3001f44 3001f80-3001f88 3001fc0-3001fc8'],
+    [[0, 0], '3001900-3001ee0 3001f00-3001f10 3001f40-3001f48 3001f80-3001f88 3001fc0-3001fc8'],
+    [
+      [0, 0, 1, 1],
+      '3001900-3001ee0 3001f00-3001f20 3001f40-3001f50 3001f80-3001f90 3001fc0-3001fd0',
+    ],
+  ])('tables for the CPUs of nodes %j', (cpuNode, tables) => {
+    const memblock = memblockOf('0:1000000-1200000 1:2000000-2200000 1:3000000-3002000');
+    reservePercpuAreas(memblock, cpuNode, 0x2f000n);
+    expect(reservedText(memblock)).toContain(` 30013c0-30018c8 ${tables}`);
+  });
 
   test('one CPU has a chunk of its own, two share one', () => {
     expect(areas('1000000-20000000', [0])).toBe('1fe00000-1fe2f000');
@@ -130,12 +163,13 @@ describe('bounce buffer', () => {
     memory = '100000-c0000000 100000000-140000000',
   ) => {
     const memblock = memblockOf(memory);
-    reserveSwiotlb(memblock, maxPfn, bytes);
+    reserveSwiotlb(memblock, maxPfn, bytes, 3);
     return reservedText(memblock);
   };
 
-  test('lies below 4 GiB, its slots anywhere', () => {
-    expect(buffer(0x140000, 64n << 20n)).toBe('bc000000-c0000000 13ff40000-140000000');
+  test('lies below 4 GiB, its slots and areas anywhere', () => {
+    // 32768 slots of 24 bytes; 4 areas of 16 bytes for 3 CPUs.
+    expect(buffer(0x140000, 64n << 20n)).toBe('bc000000-c0000000 13ff3ffc0-140000000');
   });
 
   test('is for machines with RAM above 4 GiB, and only when asked for', () => {
@@ -146,6 +180,19 @@ describe('bounce buffer', () => {
   test('is left out when there is no room below 4 GiB', () => {
     expect(buffer(0x140000, 64n << 20n, '100000-200000 100000000-140000000')).toBe('');
   });
+});
+
+test('the command line is kept twice, with what stands in front of it', () => {
+  const kept = (chars: number | null, cmdline: string) => {
+    const memblock = memblockOf('1000-2000');
+    reserveCommandLines(memblock, chars, cmdline);
+    return reservedText(memblock);
+  };
+  // As recorded (boot-01, boot-08).
+  expect(kept(52, '')).toBe('1f80-1fb5 1fc0-1ff5');
+  expect(kept(52, 'mem=700M')).toBe('1f80-1fbe 1fc0-1ffe');
+  expect(kept(0, 'abc')).toBe('1f80-1f84 1fc0-1fc4');
+  expect(kept(null, 'abc')).toBe('');
 });
 
 test('page tables of the direct mapping: per GiB, per 512 GiB, per partial 2 MiB, less the image', () => {
@@ -166,7 +213,22 @@ describe('profiles', () => {
     });
     const free = machine.model.totalramPages;
     // What e820 set-up records of the map itself takes the last page.
+    expect(machine.e820?.finish.nosave).toEqual([]);
     expect(free).toBe(0x4000 - 0x100 - 1);
+  });
+
+  test('with hibernation each range that it leaves out has a record and a line', () => {
+    const machine = boot({
+      e820: [...e820, { addr: 0xf000_0000n, size: 0x1000n, type: 2 }],
+      reservations: { hibernation: true },
+    });
+    expect(machine.e820?.finish.nosave).toEqual([
+      { startPfn: 0, endPfn: 1 },
+      { startPfn: 0xa0, endPfn: 0x100 },
+    ]);
+    expect(machine.dmesg()).toContain(
+      'PM: hibernation: Registered nosave memory: [mem 0x00000000-0x00000fff]',
+    );
   });
 
   test('parts can be replaced one by one', () => {
