@@ -9,6 +9,8 @@ export interface ReferenceShape {
   readonly colour: number;
   readonly colourOff: number;
   readonly allocflags: number;
+  /** Flags of the cache, which say where index arrays lie. */
+  readonly flags: number;
 }
 
 interface RefSlab {
@@ -357,24 +359,22 @@ export class ReferenceSlab {
   /** Everything, in the form of the recordings. */
   dump(name: string): unknown {
     const { num } = this.shape;
-    const ofArray = (ac: RefArray): unknown => ({
-      avail: ac.entries.length,
-      limit: ac.limit,
-      batchcount: ac.batchcount,
-      touched: ac.touched,
-      entries: ac.entries,
-    });
+    const ofArray = (ac: RefArray): unknown => ({ ...ac, avail: ac.entries.length });
     const ofSlab = (slab: RefSlab): unknown => {
       const active = num - slab.free.length;
+      const offSlab = (this.shape.flags & 0x80000000) !== 0;
+      const inObject = (this.shape.flags & 0x40000000) !== 0;
+      const isGone = inObject && slab.free.length === 0;
+      const end = (slab.pfn + 2 ** this.shape.order) * 4096;
       const host = slab.free[slab.free.length - 1];
-      const isFull = slab.free.length === 0;
+      const at = inObject ? slab.base + host * this.shape.size : end - num;
       return {
         pfn: slab.pfn,
         active,
         colourOff: slab.base - slab.pfn * 4096,
-        offSlab: false,
-        freelist: isFull ? [] : [...new Array<number>(active).fill(0), ...slab.free],
-        freelistPhys: isFull ? 0 : slab.base + host * this.shape.size,
+        offSlab,
+        freelist: isGone ? [] : [...new Array<number>(active).fill(0), ...slab.free],
+        freelistPhys: offSlab || isGone ? 0 : at,
       };
     };
     return {
