@@ -7,6 +7,9 @@ const PAGE_BYTES = 4096n;
 /** Lines that the recorded log has whenever the kernel prints them. */
 const RECORDED =
   /^(?:BIOS-provided|BIOS-e820:|(?:user-defined|extended|modified) physical|user:|last_pfn|Zone ranges:| {2}\w+ +(?:\[mem|empty)|Movable zone start|Early memory node|Initmem setup|On node|Fallback order|Built |Policy zone|Memory:)/;
+/** How nodes were found, which is an input of boot. */
+const NODES_FOUND =
+  /^(?:NUMA turned off|No NUMA configuration found|NUMA: Initialized distance table, cnt=\d+)$/;
 const NODE_RANGE = /^ {2}node +\d+: \[mem/;
 
 /** What the lines about inputs of boot must agree with. */
@@ -90,6 +93,7 @@ function checkInputLine(text: string, facts: BootFacts): boolean | null {
   if (text.startsWith('NUMA: Node ')) return isJoin(rangesIn(text));
   const data = /^NODE_DATA\((\d+)\) allocated \[mem /.exec(text);
   if (data !== null) return isReserved(facts, rangesIn(text)[0]);
+  if (NODES_FOUND.test(text)) return true;
   if (/^ {4}NODE_DATA\(\d+\) on node \d+$/.test(text)) return true;
   return null;
 }

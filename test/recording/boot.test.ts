@@ -129,6 +129,8 @@ describe('lines of the kernel log', () => {
     expect(check('NODE_DATA(0) allocated [mem 0x00001000-0x00001fff]')).toBeNull();
     expect(check('NODE_DATA(0) allocated [mem 0x00000000-0x00000fff]')).not.toBeNull();
     expect(check('    NODE_DATA(0) on node 1')).toBeNull();
+    expect(check('NUMA turned off')).toBeNull();
+    expect(check('NUMA: Initialized distance table, cnt=2')).toBeNull();
     expect(check('found SMP MP-table at [mem 0x000f5ba0-0x000f5baf]')).toBeNull();
     expect(check('found SMP MP-table at nowhere [mem ]')).not.toBeNull();
     const a = '[mem 0x00000000-0x00000fff]';
