@@ -1,7 +1,8 @@
 import type { ReplayOutcome } from './types.ts';
 
-/** How many of the latest guesses before a divergence are doubted: at the same place, and in all. */
+/** How many of the latest guesses are doubted: where the divergence is, at each place, and in all. */
 const DOUBTED_THERE = 4;
+const DOUBTED_ANYWHERE = 2;
 const DOUBTED = 16;
 /** Replays at most. */
 const REPLAYS_MAX = 500;
@@ -13,6 +14,8 @@ const REPLAYS_MAX = 500;
 export class Guesses {
   /** Where the replay is, e.g. a number of the CPU and node of the last page. */
   place = 0;
+  /** How many results of the operation that diverged are right. */
+  agreed = 0;
   readonly #turned: ReadonlySet<number>;
   /** Place of each guess so far. */
   readonly #places: number[] = [];
@@ -29,10 +32,19 @@ export class Guesses {
 
   /** Numbers of the guesses that may be wrong, the most doubtful first. */
   doubtful(): number[] {
-    const latest = [...this.#places.keys()].reverse();
-    const there = latest.filter((number) => this.#places[number] === this.place);
-    const all = [...there.slice(0, DOUBTED_THERE), ...latest.slice(0, DOUBTED)];
-    return [...new Set(all)].filter((number) => !this.#turned.has(number));
+    const there: number[] = [];
+    const elsewhere: number[] = [];
+    const seen = new Map<number, number>();
+    const last = this.#places.length - 1;
+    for (let number = last; number >= 0; number--) {
+      const place = this.#places[number];
+      const count = (seen.get(place) ?? 0) + 1;
+      seen.set(place, count);
+      if (this.#turned.has(number)) continue;
+      if (place === this.place && count <= DOUBTED_THERE) there.push(number);
+      else if (count <= DOUBTED_ANYWHERE || last - number < DOUBTED) elsewhere.push(number);
+    }
+    return [...there, ...elsewhere];
   }
 }
 
@@ -50,9 +62,13 @@ function attempt(replay: Replay, turned: ReadonlySet<number>): Attempt {
   return { turned, guesses, outcome: replay(guesses) };
 }
 
-/** How many operations agree. */
-function reach({ outcome }: Attempt): number {
-  return outcome.divergence?.operation ?? Number.POSITIVE_INFINITY;
+/** Whether one replay agrees longer than another. */
+function isFurther(one: Attempt, other: Attempt): boolean {
+  const [reach, otherReach] = [one, other].map(
+    ({ outcome }) => outcome.divergence?.operation ?? Number.POSITIVE_INFINITY,
+  );
+  if (reach !== otherReach) return reach > otherReach;
+  return one.guesses.agreed > other.guesses.agreed;
 }
 
 /**
@@ -70,7 +86,7 @@ export function replayWithGuesses(replay: Replay): ReplayOutcome {
     for (const number of best.guesses.doubtful()) {
       if (left-- <= 0) break;
       const other = attempt(replay, new Set([...best.turned, number]));
-      if (reach(other) <= reach(best)) continue;
+      if (!isFurther(other, best)) continue;
       further = other;
       break;
     }

@@ -58,6 +58,8 @@ export interface OpsMachine<C extends KmemCache, G extends OpsGeometry>
    * kernel gave next in it; -1 for none.
    */
   readonly follow?: (call: KmemCall, cache: C, next: () => number) => void;
+  /** Told, if wanted, how many objects of the call that diverged are those of the kernel. */
+  readonly diverged?: (agreed: number) => void;
 }
 
 /** What allocators on loaded pages have in common. */
@@ -215,6 +217,7 @@ function replayCall<C extends KmemCache, G extends OpsGeometry>(
   }
   const same = got.length === expected.length && got.every((address, i) => address === expected[i]);
   if (refused === '' && same) return null;
+  machine.diverged?.(got.findIndex((address, i) => address !== expected[i]));
   return {
     operation,
     line,

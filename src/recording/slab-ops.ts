@@ -69,6 +69,9 @@ function newMachine(
     follow: (_, cache) => {
       indexPages.isOffSlab = isOffSlab(cache);
     },
+    diverged: (agreed) => {
+      guesses.agreed = agreed;
+    },
   };
 }
 

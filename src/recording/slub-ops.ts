@@ -64,6 +64,9 @@ function newMachine(
       const isUnknown = name === 'calloc_bulk' && addresses.length === 0;
       searches = () => (isUnknown ? guesses.guess(true) : isInPartialSlab(allocator, next()));
     },
+    diverged: (agreed) => {
+      guesses.agreed = agreed;
+    },
   };
 }
 

@@ -50,13 +50,16 @@ describe('guesses', () => {
   });
 
   test('those of the same place are doubted first, the latest before the others', () => {
-    const guesses = new Guesses(new Set([3]));
-    for (const place of [1, 2, 1, 1, 2]) {
+    const guesses = new Guesses(new Set([28]));
+    const places = [3, 1, 2, 2, ...new Array<number>(20).fill(4), 1, 1, 1, 2, 1];
+    for (const place of places) {
       guesses.place = place;
       guesses.guess(false);
     }
+    // Number 28 was turned round before; 0 and 3 are the latest of their places, 13 to 23 recent.
     guesses.place = 1;
-    expect(guesses.doubtful()).toEqual([2, 0, 4, 1]);
+    const recent = [23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13];
+    expect(guesses.doubtful()).toEqual([26, 25, 24, 27, ...recent, 3, 0]);
   });
 });
 
