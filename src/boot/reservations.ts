@@ -45,7 +45,7 @@ export interface ReservationProfile {
   readonly firmware: readonly AddressRange[];
   /**
    * Page tables of the direct mapping that do not fit the image, in pages; null to have them counted
-   * for a CPU without 1 GiB pages.
+   * for a CPU with 1 GiB pages.
    */
   readonly directMapPages: number | null;
   /** Length of a node's `pg_data_t` in bytes. */
