@@ -100,7 +100,12 @@ export function boostWatermark(state: BuddyState, zone: Zone): boolean {
   return true;
 }
 
-/** Takes over the pageblocks of a free block of at least pageblock order. @kernel change_pageblock_range */
+/**
+ * Takes over the pageblocks of a free block of at least pageblock order. A HIGHATOMIC one is among them
+ * if its pages came back from a per-CPU list of another type and merged beyond it; the kernel goes on
+ * counting it as reserved.
+ * @kernel change_pageblock_range
+ */
 function changePageblockRange(
   state: BuddyState,
   pfn: number,
@@ -109,6 +114,9 @@ function changePageblockRange(
 ): void {
   const size = 1 << state.pageblockOrder;
   for (let page = pfn; page < pfn + (1 << order); page += size) {
+    if (pageblockMigratetype(state.map, page) === Migratetype.MIGRATE_HIGHATOMIC) {
+      state.isReserveInexact = true;
+    }
     changePageblockMigratetype(state.model, page, migratetype);
   }
 }

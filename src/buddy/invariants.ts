@@ -199,7 +199,7 @@ function checkBoost({ state, zone, report }: Check): void {
 
 /** Rule 21: the HIGHATOMIC reserve is as large as it says. A pageblock that a zone border cuts may count for either. */
 function checkHighatomic({ state, zone, report }: Check): void {
-  if (zone.nrIsolatePageblock > 0 || state.hasIsolated) return;
+  if (zone.nrIsolatePageblock > 0 || state.isReserveInexact) return;
   const size = 1 << state.pageblockOrder;
   const end = zoneEndPfn(zone);
   let whole = 0;

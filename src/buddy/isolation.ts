@@ -54,7 +54,7 @@ export function setMigratetypeIsolate(
   if (zone === undefined || isIsolated(state, block)) return RangeErrno.EBUSY;
   const end = block + (1 << state.pageblockOrder);
   if (unmovablePage(state, zone, block, end, flags) >= 0) return RangeErrno.EBUSY;
-  state.hasIsolated = true;
+  state.isReserveInexact = true;
   changePageblockMigratetype(state.model, block, MIGRATE_ISOLATE);
   zone.nrIsolatePageblock++;
   const moved = moveFreepagesBlock(state, zone, block, MIGRATE_ISOLATE);

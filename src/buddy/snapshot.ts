@@ -22,8 +22,8 @@ export interface BuddySnapshot {
   readonly poisonReports: ReportsSnapshot;
   /** Blocks that failed the new-page check. */
   readonly refusedBlocks: number;
-  /** Whether a pageblock was ever isolated. */
-  readonly hasIsolated: boolean;
+  /** Whether the HIGHATOMIC reserves may count other pageblocks than have the type. */
+  readonly isReserveInexact: boolean;
   /** Whether a request for too large a block was complained about. */
   readonly warnedOrder: boolean;
   /** Bits that requests keep. */
@@ -37,7 +37,7 @@ export function takeSnapshot(state: BuddyState): BuddySnapshot {
     badPages: { ...state.badPages },
     poisonReports: { ...state.poisonReports },
     refusedBlocks: state.refusedBlocks,
-    hasIsolated: state.hasIsolated,
+    isReserveInexact: state.isReserveInexact,
     warnedOrder: state.warnedOrder,
     gfpAllowedMask: state.gfpAllowedMask,
   };
@@ -49,7 +49,7 @@ export function restoreSnapshot(state: BuddyState, from: BuddySnapshot): void {
   restoreReports(state.badPages, from.badPages);
   restoreReports(state.poisonReports, from.poisonReports);
   state.refusedBlocks = from.refusedBlocks;
-  state.hasIsolated = from.hasIsolated;
+  state.isReserveInexact = from.isReserveInexact;
   state.warnedOrder = from.warnedOrder;
   state.gfpAllowedMask = from.gfpAllowedMask;
   state.updateShortcuts();

@@ -83,8 +83,11 @@ export class BuddyState {
   captureControl: CaptureControl | null = null;
   /** Movable pages that the last `moveFreepagesBlock` saw. */
   movableInBlock = 0;
-  /** Whether a pageblock was ever isolated: types may then differ from what was reserved. */
-  hasIsolated = false;
+  /**
+   * Whether the HIGHATOMIC reserves may count other pageblocks than have the type: one was isolated, or
+   * lay in a free block of another type that was stolen whole.
+   */
+  isReserveInexact = false;
   /** Blocks that failed the new-page check so far. */
   refusedBlocks = 0;
   /** Bad pages reported. */

@@ -1,9 +1,11 @@
 // covers: src/buddy/high-atomic.ts src/buddy/merge.ts src/buddy/pcp-alloc.ts src/buddy/pcp-free.ts src/buddy/pcp-index.ts src/buddy/short-slow-path.ts src/buddy/wakeup.ts src/buddy/watermark.ts src/buddy/zone-walk.ts src/buddy/node-dirty.ts src/buddy/text.ts
 import { expect, test } from 'vitest';
 import { checkInvariants, createBuddy } from '../../src/buddy/index.ts';
+import { freeOnePage } from '../../src/buddy/merge.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
 import { Migratetype } from '../../src/mm/migratetype.ts';
 import { pageblockMigratetype } from '../../src/mm/page-map.ts';
+import { freeLists, idOf, world } from './world.ts';
 
 const START = 0x100000;
 
@@ -44,6 +46,31 @@ test('a high-order atomic request below the watermark reserves its pageblock (4.
   expect(zone.nrReservedHighatomic).toBe(512);
   expect(pageblockMigratetype(buddy.model.map, pfn ?? 0)).toBe(Migratetype.MIGRATE_HIGHATOMIC);
   expect(checkInvariants(buddy.state)).toEqual([]);
+});
+
+test('a reserved pageblock that merged beyond itself is stolen, and still counted (4.3, 4.8)', () => {
+  const buddy = world({
+    zones: [
+      {
+        start: 0x80,
+        pages: 32,
+        free: { R4: [0x80] },
+        types: { 128: Migratetype.MIGRATE_RECLAIMABLE, 144: Migratetype.MIGRATE_HIGHATOMIC },
+      },
+    ],
+    pageblockOrder: 4,
+  });
+  const { state } = buddy;
+  const zone = state.zones[idOf('Normal')];
+  zone.nrReservedHighatomic = 16;
+  state.map.refcount.fill(0, 0x90, 0xa0);
+  // As from a per-CPU list on which the block was before its pageblock was reserved.
+  freeOnePage(state, 0x90, zone.id, 4, Migratetype.MIGRATE_UNMOVABLE, 0, 0);
+  expect(freeLists(buddy)).toEqual(['U5 [80]']);
+  expect(buddy.allocPages(Gfp.GFP_HIGHUSER_MOVABLE, 3)).toBe(0x80);
+  expect(pageblockMigratetype(state.map, 0x90)).toBe(Migratetype.MIGRATE_MOVABLE);
+  expect(zone.nrReservedHighatomic).toBe(16);
+  expect(checkInvariants(state)).toEqual([]);
 });
 
 test('a blocking request without reclaim fails clearly, one that must not fail says so', () => {
