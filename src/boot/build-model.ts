@@ -14,6 +14,10 @@ import type { MachineOptions } from './types.ts';
 /** Page frames that a model can hold: 4 TiB. */
 const PFN_MAX = 2 ** 30;
 
+/** Bytes of a struct page; SLAB does not need it aligned to 16. (spec memory-model 2.3) */
+const STRUCT_PAGE_BYTES = 64;
+const SLAB_STRUCT_PAGE_BYTES = 56;
+
 /** The shape of the machine whose model is built. */
 export interface ModelShape {
   /** Nodes and CPUs. */
@@ -63,6 +67,7 @@ export function buildModel(
     maxLowPfn,
     firstPfn: firstMemoryPfn(memblock),
     dmaReserve: shape.dmaReserve ?? findDmaReserve(memblock),
+    structPageBytes: options.slab === 'slab' ? SLAB_STRUCT_PAGE_BYTES : STRUCT_PAGE_BYTES,
     deferred: isDeferred(params, options),
     kernelcore: params.kernelcore,
     movablecore: params.movablecore,

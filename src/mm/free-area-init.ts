@@ -17,6 +17,8 @@ export interface FreeAreaInitOptions extends MovableZoneOptions {
   readonly firstPfn?: number;
   /** Pages of ZONE_DMA that cannot be given out. Default 0. @kernel dma_reserve */
   readonly dmaReserve?: number;
+  /** Bytes of the kernel's page map per page frame: 64 with SLUB (default), 56 with SLAB. */
+  readonly structPageBytes?: number;
   /** Leave most of each node's last zone for later. Default false. @kernel DEFERRED_STRUCT_PAGE_INIT */
   readonly deferred?: boolean;
 }
@@ -44,7 +46,8 @@ export function freeAreaInit(
   logZoneRanges(bounds, movablePfns, log);
   logNodeRanges(ranges, log);
   const mirroredKernelcore = options.mirroredKernelcore === true;
-  const sizing = { bounds, movablePfns, mirroredKernelcore, dmaReserve: options.dmaReserve ?? 0 };
+  const { dmaReserve = 0, structPageBytes = 64 } = options;
+  const sizing = { bounds, movablePfns, mirroredKernelcore, dmaReserve, structPageBytes };
   for (const node of model.nodes) {
     sizeNodeZones(node, ranges, sizing, log);
     node.online = node.presentPages > 0;

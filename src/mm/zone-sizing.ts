@@ -5,9 +5,9 @@ import { isPopulated, type MemoryNode, type Zone } from './zone.ts';
 import { usableZoneForMovable, type ZoneBounds } from './zone-bounds.ts';
 import { MAX_NR_ZONES, ZONE_NAMES, ZoneType } from './zone-types.ts';
 
-/** Bytes of the kernel's own page map per page frame (SLUB). @kernel sizeof(struct page) */
+/** Bytes of the kernel's own page map per page frame. @kernel sizeof(struct page) (spec 2.3) */
 const STRUCT_PAGE_BYTES = 64;
-const PAGES_PER_MEMMAP_PAGE = 4096 / STRUCT_PAGE_BYTES;
+const PAGE_BYTES = 4096;
 
 /** What sizing needs besides the ranges. */
 export interface ZoneSizingOptions {
@@ -19,6 +19,8 @@ export interface ZoneSizingOptions {
   readonly mirroredKernelcore?: boolean;
   /** Pages of ZONE_DMA that cannot be given out, for the estimate. @kernel dma_reserve */
   readonly dmaReserve?: number;
+  /** Bytes of the kernel's page map per page frame: 64 with SLUB (default), 56 with SLAB. */
+  readonly structPageBytes?: number;
 }
 
 /**
@@ -40,7 +42,7 @@ export function sizeNodeZones(
   node.nrZones = 0;
   for (const zone of node.zones) {
     sizeZone(zone, ranges, startPfn, endPfn, options);
-    estimateManagedPages(zone, options.dmaReserve ?? 0, log);
+    estimateManagedPages(zone, options, log);
     node.spannedPages += zone.spannedPages;
     node.presentPages += zone.presentPages;
     if (zone.spannedPages > 0) node.nrZones = zone.index + 1;
@@ -106,8 +108,12 @@ function presentPagesIn(
  * Pages of a zone less its share of the kernel's page map: used for the mobility decision and to
  * size hash tables, then discarded.
  */
-function estimateManagedPages(zone: Zone, dmaReserve: number, log: LogSink | null): void {
-  const memmapPages = calcMemmapSize(zone.spannedPages, zone.presentPages);
+function estimateManagedPages(
+  zone: Zone,
+  { dmaReserve = 0, structPageBytes }: ZoneSizingOptions,
+  log: LogSink | null,
+): void {
+  const memmapPages = calcMemmapSize(zone.spannedPages, zone.presentPages, structPageBytes);
   let free = zone.presentPages;
   if (free >= memmapPages) {
     free -= memmapPages;
@@ -121,11 +127,16 @@ function estimateManagedPages(zone: Zone, dmaReserve: number, log: LogSink | nul
 /**
  * Pages that the kernel's page map of a zone takes: of its span, or of its RAM when there is much
  * less of that.
+ * @param structPageBytes bytes of the map per page frame, default 64
  * @kernel calc_memmap_size (spec memory-model 4.5)
  */
-export function calcMemmapSize(spannedPages: number, presentPages: number): number {
+export function calcMemmapSize(
+  spannedPages: number,
+  presentPages: number,
+  structPageBytes: number = STRUCT_PAGE_BYTES,
+): number {
   const sparse = spannedPages > presentPages + Math.floor(presentPages / 16);
-  return Math.ceil((sparse ? presentPages : spannedPages) / PAGES_PER_MEMMAP_PAGE);
+  return Math.ceil(((sparse ? presentPages : spannedPages) * structPageBytes) / PAGE_BYTES);
 }
 
 /** Highest populated zone of a node, `undefined` for a node without memory. */

@@ -163,6 +163,7 @@ function bootToRelease(boot: BootRecording, recording: Recording): Machine {
     distance: distances(nodeCount, boot.afterFreeAll.value),
     hugetlb: recording.meta?.hugetlb ?? true,
     memoryIsolation: false,
+    ...(recording.meta?.allocator === 'slab' && { slab: 'slab' }),
     cmdline: recording.meta?.cmdline ?? '',
     maxLowPfn: boot.pfns.value.maxLowPfn,
     ...(imageSizes && { imageSizes }),

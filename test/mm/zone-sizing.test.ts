@@ -97,6 +97,13 @@ describe('estimate', () => {
     expect(calcMemmapSize(17002, 16001)).toBe(251);
   });
 
+  test('of the page map takes 56 bytes per page frame with SLAB (spec 2.3)', () => {
+    // 4095 * 56 = 229320 bytes are 55.99 pages; 4097 * 56 are 56.01.
+    expect(calcMemmapSize(4095, 4095, 56)).toBe(56);
+    expect(calcMemmapSize(4097, 4097, 56)).toBe(57);
+    expect(zones('100-800', { structPageBytes: 56 })['0:DMA'][3]).toBe(0x700 - 25);
+  });
+
   test('warns when the page map does not fit, and subtracts nothing', () => {
     const { model, lines } = initialised('100-101');
     expect(lines).not.toContain('  DMA zone: 1 memmap pages exceeds freesize 1');
