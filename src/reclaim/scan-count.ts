@@ -39,13 +39,13 @@ export function prepareScanCount(state: ReclaimState, node: number, sc: ScanCont
   }
   const inactiveFile = lruNodeSize(state, node, LruList.LRU_INACTIVE_FILE);
   sc.cacheTrimMode =
-    shiftRight(inactiveFile, sc.priority) !== 0 && (sc.mayDeactivate & DEACTIVATE_FILE) === 0;
+    inactiveFile >>> sc.priority !== 0 && (sc.mayDeactivate & DEACTIVATE_FILE) === 0;
   const file = lruNodeSize(state, node, LruList.LRU_ACTIVE_FILE) + inactiveFile;
   const inactiveAnon = lruNodeSize(state, node, LruList.LRU_INACTIVE_ANON);
   sc.fileIsTiny =
     file + nodeFreePages(state, node) <= highWatermarks(state, node) &&
     (sc.mayDeactivate & DEACTIVATE_ANON) === 0 &&
-    shiftRight(inactiveAnon, sc.priority) !== 0;
+    inactiveAnon >>> sc.priority !== 0;
 }
 
 /** New activations by refault, or too few inactive pages. */
@@ -84,7 +84,8 @@ export function getScanCount(
   for (let lru = 0; lru < EVICTABLE_LRU_LISTS; lru++) {
     const file = lru >= LruList.LRU_INACTIVE_FILE;
     const size = lruvecLruSize(state, node, lru, sc.reclaimIdx);
-    let scan = shiftRight(size, sc.priority);
+    // Sizes of lists are counts of pages, below 2^31.
+    let scan = size >>> sc.priority;
     if (balance === ScanBalance.FRACT) {
       const share = file ? fileShare : anonShare;
       scan = Math.floor((scan * share) / (anonShare + fileShare));
@@ -101,9 +102,4 @@ function scanBalance(state: ReclaimState, sc: ScanControl, swappiness: number): 
   if (sc.fileIsTiny) return ScanBalance.ANON;
   if (sc.cacheTrimMode) return ScanBalance.FILE;
   return ScanBalance.FRACT;
-}
-
-/** `value >> shift` for values that may need more than 32 bits. */
-function shiftRight(value: number, shift: number): number {
-  return Math.floor(value / 2 ** shift);
 }
