@@ -169,7 +169,6 @@ function readEvents(value: unknown, place: Place): EventDifferences {
 }
 
 const COMPACT_NUMBERS = [
-  'cachedFreePfn',
   'initMigratePfn',
   'initFreePfn',
   'considered',
@@ -181,7 +180,7 @@ const COMPACT_NUMBERS = [
 /** Reads what `compact` holds, strictly. @throws RecordingError `UNKNOWN_FIELD` or `BAD_VALUE` */
 export function readCompact(value: unknown, place: Place): readonly CompactRecord[] {
   return readList(value, place, (zone, zonePlace) => {
-    const known = [...COMPACT_NUMBERS, 'zone', 'cachedMigratePfn', 'skip'];
+    const known = [...COMPACT_NUMBERS, 'zone', 'cachedFreePfn', 'cachedMigratePfn', 'skip'];
     const fields = readObject(zone, zonePlace, known);
     const number = (name: (typeof COMPACT_NUMBERS)[number]): number =>
       readInteger(fields[name], placeIn(zonePlace, name), 0, MAX_PFN);
@@ -189,7 +188,13 @@ export function readCompact(value: unknown, place: Place): readonly CompactRecor
       readIntegers(fields[name], placeIn(zonePlace, name), 0, MAX_PFN, length);
     return {
       zone: readString(fields.zone, placeIn(zonePlace, 'zone'), ZONES),
-      cachedFreePfn: number('cachedFreePfn'),
+      // Below page frame 0 it wraps; a number of JavaScript holds that as 2^64.
+      cachedFreePfn: readInteger(
+        fields.cachedFreePfn,
+        placeIn(zonePlace, 'cachedFreePfn'),
+        0,
+        2 ** 64,
+      ),
       cachedMigratePfn: pfns('cachedMigratePfn', 2),
       initMigratePfn: number('initMigratePfn'),
       initFreePfn: number('initFreePfn'),

@@ -116,6 +116,11 @@ export class CompactControl {
     return this.migratepages.length;
   }
 
+  /** One more fast search in a row found nothing; the kernel's counter has 16 bits. */
+  noteFastSearchFailure(): void {
+    this.fastSearchFail = (this.fastSearchFail + 1) & 0xffff;
+  }
+
   /** Whether the run may wait at all. */
   get sync(): boolean {
     return this.mode !== MigrateMode.MIGRATE_ASYNC;

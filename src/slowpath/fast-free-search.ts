@@ -41,12 +41,13 @@ export function fastIsolateFreepages(ctx: CompactionContext, cc: CompactControl)
   if (fromInitial) search.limit = (1 << map.pageblockOrder) >> 1;
   searchOrders(ctx, cc, search);
   if (search.page < 0) {
-    cc.fastSearchFail++;
+    cc.noteFastSearchFailure();
     if (fromInitial) guessPosition(ctx, cc, search);
   }
   if (search.highest !== 0 && search.highest >= cc.state.cachedFreePfn) {
-    search.highest -= 1 << map.pageblockOrder;
-    cc.state.cachedFreePfn = search.highest;
+    const below = search.highest - (1 << map.pageblockOrder);
+    // In a zone that starts inside the first pageblock it wraps, to above every page frame.
+    cc.state.cachedFreePfn = below < 0 ? below + 2 ** 64 : below;
   }
   cc.totalFreeScanned += search.scanned;
   if (search.page >= 0) isolateAround(ctx, cc, search.page);

@@ -48,7 +48,7 @@ export function fastFindMigrateblock(model: MemoryModel, cc: CompactControl): nu
     }
   }
   cc.totalMigrateScanned += scanned;
-  cc.fastSearchFail++;
+  cc.noteFastSearchFailure();
   // Nothing found: go back to the lowest block passed by on the way, once.
   if (cc.fastStartPfn !== 0 && cc.fastStartPfn !== FAST_START_DONE) {
     cc.migratePfn = cc.fastStartPfn;

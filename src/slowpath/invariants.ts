@@ -60,14 +60,18 @@ function checkDeferral({ zones }: CompactionContext, zone: Zone, report: Report)
   report('SLOWPATH-6', `${nameOf(zone)}: ${text}`);
 }
 
-/** SLOWPATH-7: the async scanner is never behind the sync one; positions reach one block too far at most. */
+/**
+ * SLOWPATH-7: the async scanner is never behind the sync one; positions reach one block too far at
+ * most, unless that of the free scanner wrapped below page frame 0.
+ */
 function checkPositions({ model, zones }: CompactionContext, zone: Zone, report: Report): void {
   const [async, sync] = zones[zone.id].cachedMigratePfn;
   if (async < sync) report('SLOWPATH-7', `${nameOf(zone)}: async ${async} is behind sync ${sync}`);
   const block = 1 << model.map.pageblockOrder;
   const end = zoneEndPfn(zone) + 2 * block;
   const { cachedFreePfn } = zones[zone.id];
-  if (Math.max(async, cachedFreePfn) < end) return;
+  const wrapped = cachedFreePfn >= 2 ** 63;
+  if (async < end && (cachedFreePfn < end || wrapped)) return;
   report('SLOWPATH-7', `${nameOf(zone)}: positions ${async} and ${cachedFreePfn}, end ${end}`);
 }
 

@@ -139,6 +139,14 @@ describe('what is not understood is an error', () => {
     expect(error(() => replaySlow(recording))).toMatch(/^(UNKNOWN_LINE|BAD_VALUE) \d+$/);
   });
 
+  // The kernel prints an unsigned 64-bit number: 1 - 512 of a zone that starts at page frame 1.
+  it('but a cached position that wrapped is', () => {
+    const wrapped = changed(3, (line) =>
+      line.replace('"cachedFreePfn":0', '"cachedFreePfn":18446744073709551105'),
+    );
+    expect(error(() => replaySlow(wrapped))).toBe('none');
+  });
+
   it('a compound page that is not in use, a zone that is not there', () => {
     const compound = changed(5, () => '{"compound":[[3,1]]}');
     expect(error(() => replaySlow(compound))).toBe('BAD_VALUE 6');

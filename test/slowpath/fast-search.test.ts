@@ -7,6 +7,7 @@ import { pageblockSkip, setPageblockSkip } from '../../src/mm/page-map.ts';
 import { VmEvent } from '../../src/mm/vm-items.ts';
 import { vmEvent } from '../../src/mm/vmstat.ts';
 import { CompactControl, type CompactRequest } from '../../src/slowpath/compact-control.ts';
+import { compactZone } from '../../src/slowpath/compact-zone.ts';
 import { fastIsolateFreepages } from '../../src/slowpath/fast-free-search.ts';
 import {
   fastFindMigrateblock,
@@ -14,6 +15,7 @@ import {
   makeFirst,
   makeLast,
 } from '../../src/slowpath/fast-migrate-search.ts';
+import { checkInvariants } from '../../src/slowpath/invariants.ts';
 import { createWorld, type World, type WorldOptions } from './world.ts';
 
 const START = 0x1000;
@@ -81,6 +83,14 @@ describe('rotation of free lists', () => {
       return freelistScanLimit(cc);
     });
     expect(limits).toEqual([33, 17, 9, 5, 3, 2, 1, 1, 1, 1]);
+  });
+
+  // Spec 2.4: "fast_search_fail (u16)".
+  it('after 65536 failures in a row it looks as far as at first', () => {
+    const cc = control(world([]));
+    cc.fastSearchFail = 0xffff;
+    fastFindMigrateblock(world([]).model, cc);
+    expect(freelistScanLimit(cc)).toBe(33);
   });
 });
 
@@ -262,6 +272,24 @@ describe('fast_isolate_freepages (spec slowpath-compaction 4.22)', () => {
     cc.state.cachedFreePfn = 0x1c00;
     fastIsolateFreepages(of.ctx, cc);
     expect(cc.state.cachedFreePfn).toBe(0x1a00);
+  });
+
+  // Spec 4.22: "5. If highest != 0 and highest >= cached_free: highest -= PB; cached_free = highest."
+  // Spec 1: "pfns and distances are unsigned 64-bit".
+  it('a cached position below page frame 0 wraps: the next run starts from the last block', () => {
+    const of = world([8], 3, { startPfn: 1, endPfn: 0x1000 });
+    const cc = control(of, { order: 4 });
+    cc.migratePfn = 1;
+    cc.freePfn = 0x200;
+    cc.state.cachedFreePfn = 0;
+    fastIsolateFreepages(of.ctx, cc);
+    expect(cc.state.cachedFreePfn).toBe(2 ** 64);
+    expect(checkInvariants(of.slowPath.state)).toEqual([]);
+    // Nothing lies above it, so it stays until a run starts there.
+    fastIsolateFreepages(of.ctx, cc);
+    expect(cc.state.cachedFreePfn).toBe(2 ** 64);
+    compactZone(of.ctx, control(of, { order: 3 }), null);
+    expect(cc.state.cachedFreePfn).toBe(0xe00);
   });
 
   it('takes more around what it found, unless async, and marks a block that has too little', () => {
