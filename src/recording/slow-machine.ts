@@ -52,8 +52,6 @@ export class SlowMachine {
   constructor(loaded: KernelState) {
     const model = loadKernelState(loaded);
     this.#loaded = loaded;
-    // All recorded zones are contiguous, whatever their holes hold.
-    for (const zone of model.zones) zone.contiguous = isPopulated(zone);
     const buddy = new BuddyAllocator(model);
     const { task } = buddy;
     task.pfKthread = true;

@@ -69,6 +69,17 @@ describe('what a state does not say', () => {
     expect([4095, 4096, 4195].map((pfn) => zoneIdOf(split.map, pfn))).toEqual([0, 1, 1]);
   });
 
+  // Spec slowpath-compaction 2.3: "every pageblock of the zone has both ends valid and in the zone".
+  test('a zone is contiguous unless pageblocks of it have no page map', () => {
+    const contiguous = (name: string): boolean[] => {
+      const state = loadOf(name);
+      const model = loadKernelState(state);
+      return state.zones.map((zone) => zoneOfRecord(model, zone).contiguous);
+    };
+    expect(contiguous('slow-01.ndjson.gz')).toEqual([true, true]);
+    expect(contiguous('buddy-10.ndjson.gz')).toEqual([true, false, true]);
+  });
+
   // Spec buddy 4.3: "P may be our busy buddy's pfn, so at a zone edge that is not aligned, P can lie in
   // another zone or in a hole; the node and zone stored in that page structure decide."
   test('page frame 0 is one of DMA, so block 256 goes to the tail while 512 is free', () => {
