@@ -32,6 +32,8 @@ export interface Plan {
   readonly bulk: number;
   /** Random numbers below a limit. */
   readonly random: (limit: number) => number;
+  /** SLUB: how many of 100 times the cycle counter keeps it from looking at other nodes. */
+  readonly skips?: number;
   /** SLAB: with the kernel's own caches, which the recording does not tell of. */
   readonly ownCaches?: boolean;
 }
@@ -92,7 +94,7 @@ function startAllocator(buddy: BuddyAllocator, plan: Plan, isSlab: boolean): Rec
       records: () => caches.map(recordOfCache),
     };
   }
-  const cycles = (): number => plan.random(1024);
+  const cycles = (): number => (plan.random(100) < (plan.skips ?? 0) ? 1023 : 0);
   const slub = new SlubAllocator({ ...options, cycles, parameters: { nomerge: true } });
   const caches = plan.shapes.map((shape, i) => made(slub.createCache(name(i), shape)));
   const { state } = slub;
