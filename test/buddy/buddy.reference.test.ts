@@ -1,4 +1,4 @@
-// covers: src/buddy/merge.ts src/buddy/split.ts src/buddy/fallback.ts src/buddy/high-atomic.ts src/buddy/rmqueue.ts src/buddy/rmqueue-bulk.ts src/buddy/pcp-alloc.ts src/buddy/pcp-free.ts src/buddy/watermark.ts src/buddy/zone-walk.ts src/buddy/short-slow-path.ts src/buddy/isolation.ts
+// covers: src/buddy/merge.ts src/buddy/split.ts src/buddy/fallback.ts src/buddy/high-atomic.ts src/buddy/rmqueue.ts src/buddy/rmqueue-bulk.ts src/buddy/pcp-alloc.ts src/buddy/pcp-free.ts src/buddy/watermark.ts src/buddy/zone-walk.ts src/buddy/short-slow-path.ts src/buddy/isolation.ts src/buddy/explain.ts
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { AllocContext, type BuddyAllocator } from '../../src/buddy/index.ts';
@@ -11,9 +11,11 @@ import { ReferenceBuddy } from './reference.ts';
 import { allocContig, startIsolation, undoIsolation } from './reference-isolation.ts';
 import type { RefZone } from './reference-lists.ts';
 import { type MachineSpec, machine, specs } from './reference-machine.ts';
+import { idOf } from './world.ts';
 
 // Any calls on any machine end as the plain reading of the rules says: the same results, the same
-// lists in order, the same counters, and with a trace sink the same events.
+// lists in order, the same counters, and with a trace sink the same events. And every allocation is
+// explained beforehand as it then happens.
 
 type Call =
   | { readonly do: 'alloc'; gfp: number; order: number; node: number }
@@ -99,8 +101,12 @@ class Pair {
       case 'alloc': {
         const node = step.node % buddy.model.nodes.length;
         const order = Math.min(10, step.order + this.lift);
+        const { from } = buddy.explain(step.gfp, order, node, cpu);
         const pfn = buddy.allocPages(step.gfp, order, node, cpu) ?? -1;
         expect(pfn).toBe(reference.alloc(step.gfp, order, node, cpu));
+        const zone = reference.zoneOf.get(pfn);
+        const told = from === null ? undefined : idOf(from.zone, from.node);
+        expect(told).toBe(zone?.id);
         if (pfn >= 0) this.hold([pfn], order, step.gfp);
         note('no page', pfn < 0);
         break;
