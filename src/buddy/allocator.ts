@@ -1,5 +1,5 @@
 import { checkInteger, type InvariantViolation } from '../lib/errors.ts';
-import { addrToPfn, NIL, type Pfn, type PhysAddr } from '../lib/units.ts';
+import { NIL, type Pfn, type PhysAddr } from '../lib/units.ts';
 import { Migratetype } from '../mm/migratetype.ts';
 import { PageFlag, PageMark } from '../mm/page-flags.ts';
 import { writePagesets } from '../mm/pageset.ts';
@@ -16,7 +16,14 @@ import { checkInvariants } from './invariants.ts';
 import { startIsolatePageRange, undoIsolatePageRange } from './isolation.ts';
 import { locate, type PageLocation } from './locate.ts';
 import { allocPagesBulkPolicy, allocPagesPolicy, type Mempolicy } from './mempolicy.ts';
-import { checkCpu, checkFree, checkPage, checkPut, checkReferenced } from './misuse.ts';
+import {
+  checkAddress,
+  checkCpu,
+  checkFree,
+  checkPage,
+  checkPut,
+  checkReferenced,
+} from './misuse.ts';
 import {
   type PageFragCache,
   pageFragAlloc,
@@ -107,7 +114,7 @@ export class BuddyAllocator extends BuddyEntryPoints {
    */
   pageFragFree(addr: number, cpu = 0): void {
     checkCpu(this.state, cpu);
-    checkPut(this.state, addrToPfn(addr));
+    checkPut(this.state, checkAddress(addr));
     pageFragFree(this.state, addr, cpu);
     this.verify();
   }

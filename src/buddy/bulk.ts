@@ -148,7 +148,20 @@ export function allocPagesBulkList(
   cpu: number,
 ): number {
   const slots = new Array<number>(count).fill(NIL);
-  const populated = allocPagesBulkArray(state, gfp, node, nodemask, slots, cpu);
-  list.unshift(...slots.slice(0, populated).reverse());
-  return populated;
+  try {
+    return allocPagesBulkArray(state, gfp, node, nodemask, slots, cpu);
+  } finally {
+    // Also when the backend threw: what it gave before is the caller's.
+    prepend(
+      list,
+      slots.filter((pfn) => pfn !== NIL),
+    );
+  }
+}
+
+/** Puts the last of `pfns` first on the list. Arguments of a call would be too few for all. */
+function prepend(list: number[], pfns: readonly number[]): void {
+  const behind = list.splice(0);
+  for (let i = pfns.length - 1; i >= 0; i--) list.push(pfns[i]);
+  for (const pfn of behind) list.push(pfn);
 }

@@ -1,3 +1,4 @@
+import { checkInteger } from '../lib/errors.ts';
 import {
   addrToPfn,
   hex,
@@ -19,11 +20,22 @@ import { allocPagesExact, getOrder, splitPage } from './exact.ts';
 import { freePages, putPageRefs } from './free.ts';
 import { putPagesList, releasePages } from './free-list-of-pages.ts';
 import { BuddyHotPath } from './hot-path.ts';
-import { checkCpu, checkFree, checkOrder, checkPage, checkPut, checkReferenced } from './misuse.ts';
+import {
+  checkAddress,
+  checkBlock,
+  checkCpu,
+  checkFree,
+  checkOrder,
+  checkPut,
+  checkReferenced,
+} from './misuse.ts';
 import { rememberSlot } from './request-slot.ts';
 
 /** Migratetype bits of a mask. */
 const MOBILITY = Gfp.__GFP_MOVABLE | Gfp.__GFP_RECLAIMABLE;
+
+/** Largest value of an `int`. */
+const INT_MAX = 0x7fffffff;
 
 /** The ways to allocate and free pages. */
 export class BuddyEntryPoints extends BuddyHotPath {
@@ -81,7 +93,7 @@ export class BuddyEntryPoints extends BuddyHotPath {
    * @kernel free_pages (spec buddy 4.25)
    */
   freePagesAt(addr: number, order: number, cpu = 0): void {
-    if (addr !== 0) this.freePages(addrToPfn(addr), order, cpu);
+    if (addr !== 0) this.freePages(checkAddress(addr), order, cpu);
   }
 
   /**
@@ -114,7 +126,9 @@ export class BuddyEntryPoints extends BuddyHotPath {
    */
   allocPagesBulkList(gfp: number, node: number, count: number, list: number[], cpu = 0): number {
     const preferred = this.checkRequest(gfp, 0, node, cpu);
-    const wanted = Math.max(0, count);
+    checkInteger('count', count, -INT_MAX, INT_MAX);
+    // More pages than there are make no difference, but an array of them does.
+    const wanted = Math.min(Math.max(0, count), this.state.map.endPfn);
     const got = allocPagesBulkList(this.state, gfp, preferred, null, wanted, list, cpu);
     this.verify();
     return got;
@@ -131,6 +145,7 @@ export class BuddyEntryPoints extends BuddyHotPath {
    * @kernel alloc_pages_exact, alloc_pages_exact_nid (spec buddy 4.23)
    */
   allocPagesExact(sizeBytes: number, gfp: number, node = -1, cpu = 0): PhysAddr | null {
+    checkInteger('sizeBytes', sizeBytes, 0, Number.MAX_SAFE_INTEGER);
     const preferred = this.checkRequest(gfp, getOrder(sizeBytes), node, cpu);
     const pfn = allocPagesExact(this.state, sizeBytes, gfp, preferred, cpu);
     this.verify();
@@ -146,7 +161,8 @@ export class BuddyEntryPoints extends BuddyHotPath {
    */
   freePagesExact(addr: number, sizeBytes: number, cpu = 0): void {
     const { state } = this;
-    const first = addrToPfn(addr);
+    const first = checkAddress(addr);
+    checkInteger('sizeBytes', sizeBytes, 0, Number.MAX_SAFE_INTEGER - addr - 4095);
     const end = addrToPfn(addr + sizeBytes + 4095);
     checkCpu(state, cpu);
     for (let pfn = first; pfn < end; pfn++) checkFree(state, pfn, 0);
@@ -225,15 +241,8 @@ export class BuddyEntryPoints extends BuddyHotPath {
    * @kernel __free_pages_core (spec buddy 4.25)
    */
   freePagesCore(pfn: number, order: number, cpu = 0): void {
-    const { map } = this.state;
-    if (!(order >= 0 && order < MAX_ORDER) || (pfn & ((1 << order) - 1)) !== 0) {
-      throw new BuddyError('BAD_REQUEST', `no block of order ${order} can start at ${hex(pfn)}`, {
-        pfn,
-        order,
-      });
-    }
-    checkPage(map, pfn);
-    checkPage(map, pfn + (1 << order) - 1);
+    checkCpu(this.state, cpu);
+    checkBlock(this.state.map, pfn, order);
     freePagesCore(this.state, pfn, order, cpu);
   }
 

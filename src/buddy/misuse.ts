@@ -1,4 +1,6 @@
-import { hex, MAX_ORDER } from '../lib/units.ts';
+import { checkInteger } from '../lib/errors.ts';
+import { addrToPfn, hex, MAX_ORDER } from '../lib/units.ts';
+import { MIGRATE_TYPES } from '../mm/migratetype.ts';
 import { PageFlag } from '../mm/page-flags.ts';
 import {
   allocatedOrder,
@@ -18,7 +20,7 @@ const BEING_FREED = 0x7f;
 
 /** Checks the CPU of a call. @throws BuddyError `BAD_REQUEST` */
 export function checkCpu(state: BuddyState, cpu: number): void {
-  if (state.model.cpuNode[cpu] !== undefined) return;
+  if (typeof cpu === 'number' && state.model.cpuNode[cpu] !== undefined) return;
   throw new BuddyError('BAD_REQUEST', `there is no CPU ${cpu}`, { cpu });
 }
 
@@ -29,10 +31,45 @@ export function checkOrder(order: number): void {
   throw new BuddyError('BAD_REQUEST', message, { order });
 }
 
+/** Checks a migratetype, one of the first `count`. @throws BuddyError `BAD_REQUEST` */
+export function checkMigratetype(migratetype: number, count: number = MIGRATE_TYPES): void {
+  if (Number.isInteger(migratetype) && migratetype >= 0 && migratetype < count) return;
+  const message = `a migratetype is a whole number from 0 to ${count - 1} here, got ${migratetype}`;
+  throw new BuddyError('BAD_REQUEST', message, { migratetype });
+}
+
 /** Checks that a page frame is one of a zone. @throws BuddyError `FOREIGN_PAGE` */
 export function checkPage(map: PageMap, pfn: number): void {
-  if (pfn < map.endPfn && map.zone[pfn] > 0) return;
+  if (typeof pfn === 'number' && pfn < map.endPfn && map.zone[pfn] > 0) return;
   throw new BuddyError('FOREIGN_PAGE', `page frame ${pfn} belongs to no zone`, { pfn });
+}
+
+/**
+ * Checks a physical address and gives its page frame.
+ * @throws ArgumentError
+ */
+export function checkAddress(addr: number): number {
+  checkInteger('addr', addr, 0, Number.MAX_SAFE_INTEGER);
+  return addrToPfn(addr);
+}
+
+/** Checks that a free block starts at a page frame. @throws BuddyError `FOREIGN_PAGE`, `BAD_STATE` */
+export function checkFreeBlock(map: PageMap, pfn: number, order: number): void {
+  checkOrder(order);
+  checkPage(map, pfn);
+  if (buddyOrder(map, pfn) === order) return;
+  const message = `no free block of order ${order} starts at page frame ${hex(pfn)}`;
+  throw new BuddyError('BAD_STATE', message, { pfn, order });
+}
+
+/** Checks that a block lies in a zone. @throws BuddyError `BAD_REQUEST`, `FOREIGN_PAGE` */
+export function checkBlock(map: PageMap, pfn: number, order: number): void {
+  checkOrder(order);
+  checkPage(map, pfn);
+  checkPage(map, pfn + (1 << order) - 1);
+  if ((pfn & ((1 << order) - 1)) === 0) return;
+  const message = `no block of order ${order} can start at ${hex(pfn)}`;
+  throw new BuddyError('BAD_REQUEST', message, { pfn, order });
 }
 
 /**
@@ -42,6 +79,7 @@ export function checkPage(map: PageMap, pfn: number): void {
 export function checkFree(state: BuddyState, pfn: number, order: number): void {
   const { map } = state;
   if (
+    typeof pfn === 'number' &&
     map.refcount[pfn] > 0 &&
     (map.blockState[pfn] & 0x7f) === (0x70 | (order + 1)) &&
     map.flags[pfn] === 0

@@ -1,4 +1,5 @@
 import type { MemoryModel } from '../mm/memory-model.ts';
+import { MIGRATE_PCPTYPES } from '../mm/migratetype.ts';
 import type { TaskContext } from '../mm/task.ts';
 import type { LogSink, TraceSink } from '../mm/trace.ts';
 import { isPopulated, type Zone } from '../mm/zone.ts';
@@ -13,7 +14,16 @@ import { wipeFreed } from './free-prepare.ts';
 import { unreserveHighatomicPageblock } from './high-atomic.ts';
 import { assertInvariants } from './invariants.ts';
 import { isolateFreePage, putbackIsolatedPage } from './isolate-free-page.ts';
-import { checkCpu, checkPage, checkUnreferenced, checkUnreferencedList } from './misuse.ts';
+import {
+  checkBlock,
+  checkCpu,
+  checkFreeBlock,
+  checkMigratetype,
+  checkOrder,
+  checkPage,
+  checkUnreferenced,
+  checkUnreferencedList,
+} from './misuse.ts';
 import { prepNewPage } from './new-page.ts';
 import { BuddyState } from './state.ts';
 import type { BuddyHooks, BuddyOptions, CaptureControl, SlowPath } from './types.ts';
@@ -277,9 +287,12 @@ export class BuddyOperations {
    * split it or put it back.
    * @param pfn first page frame of a free block of exactly `order`
    * @returns number of pages, 0 if the zone is too low on memory
+   * @throws BuddyError `BAD_STATE`, `FOREIGN_PAGE` where no free block of that order starts
    * @kernel __isolate_free_page (spec buddy 4.34)
    */
   isolateFreePage(pfn: number, order: number, cpu = 0): number {
+    checkCpu(this.state, cpu);
+    checkFreeBlock(this.state.map, pfn, order);
     return isolateFreePage(this.state, pfn, order, cpu);
   }
 
@@ -289,6 +302,9 @@ export class BuddyOperations {
    * @kernel __putback_isolated_page (spec buddy 4.34)
    */
   putbackIsolatedPage(pfn: number, order: number, migratetype: number, cpu = 0): void {
+    checkCpu(this.state, cpu);
+    checkBlock(this.state.map, pfn, order);
+    checkMigratetype(migratetype);
     putbackIsolatedPage(this.state, pfn, order, migratetype, cpu);
   }
 
@@ -299,6 +315,7 @@ export class BuddyOperations {
    * @kernel prep_new_page (spec buddy 4.21)
    */
   prepNewPage(pfn: number, order: number, gfp: number, allocFlags: number): void {
+    checkBlock(this.state.map, pfn, order);
     prepNewPage(this.state, pfn, order, gfp, allocFlags);
   }
 
@@ -309,6 +326,7 @@ export class BuddyOperations {
    */
   moveFreepagesBlock(zoneId: number, pfn: number, migratetype: number): number {
     checkPage(this.state.map, pfn);
+    checkMigratetype(migratetype);
     return moveFreepagesBlock(this.state, this.zone(zoneId), pfn, migratetype);
   }
 
@@ -324,12 +342,15 @@ export class BuddyOperations {
     migratetype: number,
     onlyStealable: boolean,
   ): number {
-    return findSuitableFallback(this.state, zoneId, order, migratetype, onlyStealable);
+    checkOrder(order);
+    checkMigratetype(migratetype, MIGRATE_PCPTYPES);
+    const { id } = this.zone(zoneId);
+    return findSuitableFallback(this.state, id, order, migratetype, onlyStealable);
   }
 
   /** Wakes kswapd of a zone's node. @kernel wakeup_kswapd (spec buddy 4.20) */
   wakeupKswapd(zoneId: number, gfp: number, order: number, highestZoneidx: number): void {
-    wakeupKswapd(this.state, zoneId, gfp, order, highestZoneidx);
+    wakeupKswapd(this.state, this.zone(zoneId).id, gfp, order, highestZoneidx);
   }
 
   /** Wakes kswapd of all nodes of a request. @kernel wake_all_kswapds (spec buddy 4.20) */
@@ -358,10 +379,9 @@ export class BuddyOperations {
 
   /** The zone itself, or the zone of an id. @throws BuddyError `BAD_REQUEST` */
   protected zone(zone: number | Zone): Zone {
-    if (typeof zone !== 'number') return zone;
-    const found = this.state.zones[zone];
-    if (found !== undefined) return found;
-    throw new BuddyError('BAD_REQUEST', `there is no zone ${zone}`, { zoneId: zone });
+    const found = this.state.zones[typeof zone === 'number' ? zone : zone?.id];
+    if (found !== undefined && (found === zone || found.id === zone)) return found;
+    throw new BuddyError('BAD_REQUEST', `there is no zone ${String(zone)}`, { zoneId: zone });
   }
 
   /** Checks all invariants if the allocator was made for it. */

@@ -140,6 +140,7 @@ export class ProcessTable {
    */
   run<T>(process: Process, action: () => T, cpu = 0): T {
     const mm = this.#memoryOf(process);
+    this.#anon.checkCpu(cpu);
     const outer = this.tasks.current;
     const caller: TaskContext = { ...this.#context };
     this.#cpu = cpu;
@@ -189,6 +190,7 @@ export class ProcessTable {
    */
   exit(process: Process, cpu = 0): void {
     this.#memoryOf(process);
+    this.#anon.checkCpu(cpu);
     this.#cpu = cpu;
     this.tasks.exit(process.task);
   }

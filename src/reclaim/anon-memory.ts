@@ -55,6 +55,11 @@ export class AnonMemory {
     this.#swapCache = new Float64Array(state.swap.totalPages);
   }
 
+  /** Checks the CPU of a call. @throws ReclaimError `BAD_REQUEST` */
+  checkCpu(cpu: number): void {
+    checkCpu(this.#state, cpu);
+  }
+
   /**
    * Makes a region; its pages appear at the first touch.
    * @param pages size

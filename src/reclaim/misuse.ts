@@ -9,7 +9,7 @@ import type { ReclaimState } from './state.ts';
 
 /** Checks the CPU of a call. @throws ReclaimError `BAD_REQUEST` */
 export function checkCpu(state: ReclaimState, cpu: number): void {
-  if (state.model.cpuNode[cpu] !== undefined) return;
+  if (typeof cpu === 'number' && state.model.cpuNode[cpu] !== undefined) return;
   throw new ReclaimError('BAD_REQUEST', `there is no CPU ${cpu}`, { cpu });
 }
 
@@ -21,8 +21,8 @@ export function checkNode(state: ReclaimState, node: number): void {
 
 /** Checks the zone of a call and gives it. @throws ReclaimError `BAD_REQUEST` */
 export function checkZone(state: ReclaimState, zone: number | Zone): Zone {
-  const found = typeof zone === 'number' ? state.model.zones[zone] : zone;
-  if (found !== undefined) return found;
+  const found = state.model.zones[typeof zone === 'number' ? zone : zone?.id];
+  if (found !== undefined && (found === zone || found.id === zone)) return found;
   throw new ReclaimError('BAD_REQUEST', `there is no zone ${String(zone)}`, { zone });
 }
 
@@ -42,7 +42,7 @@ export function checkRequest(order: number, highestZoneidx: number): void {
 /** Checks that a page frame exists and somebody refers to it. @throws ReclaimError `FOREIGN_PAGE`, `PAGE_FREE` */
 export function checkPage(state: ReclaimState, pfn: number): void {
   const { map } = state;
-  if (map.refcount[pfn] > 0) return;
+  if (typeof pfn === 'number' && map.refcount[pfn] > 0) return;
   if (!Number.isInteger(pfn) || !pageIsInitialised(map, pfn)) {
     throw new ReclaimError('FOREIGN_PAGE', `page frame ${pfn} belongs to no zone`, { pfn });
   }

@@ -362,6 +362,7 @@ export class PageCache implements ReclaimHost, LeafWatcher {
   #lookup(file: CachedFile, index: number, gfp: number, cpu: number): number {
     const cached = file.page(index);
     if (cached !== NIL) return cached;
+    checkRange('position', index, 0, 0x7fffffff);
     const pfn = this.#frames.alloc(gfp, cpu);
     if (pfn === NIL) return NIL;
     this.addFolio(file, index, pfn, gfp, cpu);

@@ -107,9 +107,9 @@ export class Reclaim extends LruOperations {
    * @kernel wakeup_kswapd (spec reclaim 4.15)
    */
   wakeupKswapd(zone: number, gfp: number, order: number, highestZoneidx: number): void {
-    checkZone(this.state, zone);
+    const { id } = checkZone(this.state, zone);
     checkRequest(order, highestZoneidx);
-    wakeupKswapd(this.state, zone, gfp, order, highestZoneidx);
+    wakeupKswapd(this.state, id, gfp, order, highestZoneidx);
   }
 
   /** Wakes kswapd of every node of a zonelist. @kernel wake_all_kswapds (spec reclaim 4.15) */

@@ -100,10 +100,8 @@ function warnOnce(state: SlabState, reason: string, message: string): void {
 }
 
 function foreignPointer(name: string, address: number): KmemError {
-  return new KmemError('FOREIGN_POINTER', `${hex(address)} is in no slab`, {
-    cache: name,
-    address,
-  });
+  const shown = Number.isFinite(address) ? hex(address) : String(address);
+  return new KmemError('FOREIGN_POINTER', `${shown} is in no slab`, { cache: name, address });
 }
 
 /** What a debug build prints before it stops at an address outside of memory. @kernel kfree_debugcheck */

@@ -95,8 +95,10 @@ export class SlowPath {
    * @kernel compaction_suitable (spec slowpath-compaction 4.14)
    */
   compactionSuitable(zone: number | Zone, order: number, highestZoneidx: number): number {
-    const of = typeof zone === 'number' ? this.model.zones[zone] : zone;
-    if (of === undefined) throw new SlowPathError('BAD_REQUEST', `there is no zone ${zone}`);
+    const of = this.model.zones[typeof zone === 'number' ? zone : zone?.id];
+    if (of === undefined || (of !== zone && of.id !== zone)) {
+      throw new SlowPathError('BAD_REQUEST', `there is no zone ${String(zone)}`, { zone });
+    }
     return compactionSuitable(this.state.compaction, of, order, 0, highestZoneidx);
   }
 
@@ -124,7 +126,9 @@ export class SlowPath {
    */
   runKcompactd(node: number, cpu?: number): boolean {
     this.checkNode(node);
-    const worked = this.state.kcompactd.run(node, cpu ?? this.model.nodes[node].cpus[0] ?? 0);
+    const runsOn = cpu ?? this.model.nodes[node].cpus[0] ?? 0;
+    this.checkCpu(runsOn);
+    const worked = this.state.kcompactd.run(node, runsOn);
     this.verify();
     return worked;
   }
@@ -140,6 +144,7 @@ export class SlowPath {
 
   /** Compacts all memory, as a write to `/proc/sys/vm/compact_memory` does. @kernel compact_nodes (spec slowpath-compaction 4.26) */
   compactMemory(cpu = 0): void {
+    this.checkCpu(cpu);
     compactMemory(this.state.compaction, cpu);
     this.verify();
   }
@@ -147,6 +152,7 @@ export class SlowPath {
   /** Compacts a node, as a write to its `compact` file in sysfs does. @kernel compact_store (spec slowpath-compaction 3) */
   compactNode(node: number, cpu = 0): void {
     this.checkNode(node);
+    this.checkCpu(cpu);
     const { compaction } = this.state;
     compaction.lru.lruAddDrainAll();
     compactNode(compaction, node, cpu, false);
@@ -166,6 +172,7 @@ export class SlowPath {
    * @kernel moom_callback (spec slowpath-compaction 4.28, 5.3)
    */
   oomKill(cpu = 0): boolean {
+    this.checkCpu(cpu);
     const { nodes } = this.model;
     const node = nodes.find(({ presentPages }) => presentPages > 0) ?? nodes[0];
     const [zonelist] = node.zonelists;
@@ -262,6 +269,11 @@ export class SlowPath {
   /** Checks all invariants if the module was made for it. */
   private verify(): void {
     if (this.fullChecks) assertInvariants(this.state);
+  }
+
+  private checkCpu(cpu: number): void {
+    if (typeof cpu === 'number' && this.model.cpuNode[cpu] !== undefined) return;
+    throw new SlowPathError('BAD_REQUEST', `there is no CPU ${cpu}`, { cpu });
   }
 
   private checkNode(node: number): void {
