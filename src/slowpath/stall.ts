@@ -2,6 +2,7 @@ import type { MemoryModel } from '../mm/memory-model.ts';
 import { StallError } from './errors.ts';
 import type { OomHost, OomTask } from './oom-types.ts';
 import type { StallRound } from './types.ts';
+import type { ZoneCompaction } from './zone-state.ts';
 
 /** Rounds of one call after which it is hopeless, even if something changes all the time. */
 const ROUNDS_MAX = 1000;
@@ -13,16 +14,18 @@ const ROUNDS_MAX = 1000;
 export class StallDetector {
   readonly #model: MemoryModel;
   readonly #host: OomHost;
+  readonly #zones: readonly ZoneCompaction[];
   #marks: readonly number[] = [];
 
-  constructor(model: MemoryModel, host: OomHost) {
+  constructor(model: MemoryModel, host: OomHost, zones: readonly ZoneCompaction[]) {
     this.#model = model;
     this.#host = host;
+    this.#zones = zones;
   }
 
   /** @throws StallError `WOULD_LOOP` when nothing changed since the last round of the same call */
   check(round: StallRound): void {
-    const marks = progressMarks(this.#model, this.#host.tasks);
+    const marks = [...progressMarks(this.#model, this.#host.tasks), ...deferrals(this.#zones)];
     const stands = round.rounds > 1 && sameMarks(marks, this.#marks);
     if (stands || round.rounds > ROUNDS_MAX) throw new StallError({ ...round });
     this.#marks = marks;
@@ -51,6 +54,11 @@ function progressMarks(model: MemoryModel, tasks: readonly OomTask[]): number[] 
     blocks,
     ...dying,
   ];
+}
+
+/** Compaction that is put off runs after so many rounds, although nothing else changes in them. */
+function deferrals(zones: readonly ZoneCompaction[]): number[] {
+  return zones.flatMap(({ considered, deferShift }) => [considered, deferShift]);
 }
 
 function sameMarks(a: readonly number[], b: readonly number[]): boolean {

@@ -54,7 +54,7 @@ export class SlowPathState {
     const output = this.makeOutput(options, config, now);
     this.oom = new OomKiller(ctx, this.oomHost, output, defaultOomTunables());
     this.failureReport = new AllocationFailureReport(ctx, output);
-    const stall = new StallDetector(model, this.oomHost);
+    const stall = new StallDetector(model, this.oomHost, ctx.zones);
     this.slowPath = new AllocPagesSlowpath(ctx, pages, reclaim, this.oom, {
       warnAlloc: (...request) => this.failureReport.warnAlloc(...request),
       warnOnce: (text) => this.warnOnce(text),
