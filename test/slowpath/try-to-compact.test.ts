@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { freeListToArray } from '../../src/mm/free-area.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
+import { setPageblockSkip } from '../../src/mm/page-map.ts';
 import { VmEvent, ZoneStatItem } from '../../src/mm/vm-items.ts';
 import { vmEvent, zoneState } from '../../src/mm/vmstat.ts';
 import { CompactPriority, CompactResult } from '../../src/slowpath/constants.ts';
@@ -80,6 +81,39 @@ describe('try_to_compact_pages (spec slowpath-compaction 4.13)', () => {
     expect(compact(of, MOVABLE, 4, COMPACT_PRIO_SYNC_FULL).result).toBe(
       CompactResult.COMPACT_COMPLETE,
     );
+  });
+
+  // Spec 2.4: "prio SYNC_FULL ... whole_zone, ignore_skip_hint, ignore_block_suitable"; 4.21: "if block
+  // type is neither MOVABLE nor CMA (unless ignore_block_suitable)".
+  it('at full priority neither hints nor types of blocks keep it from anything', () => {
+    const of = world({
+      watermark: [-1000, -900, -800],
+      kind: (pfn) => {
+        if (pfn >= 0x1700 && pfn < 0x1708 && pfn % 2 === 1) return 'free';
+        return pfn < 0x1004 ? 'lru' : 'fixed';
+      },
+      blockType: (pfn) => (pfn === 0x1600 ? 0 : 1),
+    });
+    const state = of.ctx.zones[of.zone.id];
+    for (let pfn = 0x1000; pfn < 0x1800; pfn += 0x200) setPageblockSkip(of.model.map, pfn, true);
+    const { COMPACT_PARTIAL_SKIPPED, COMPACT_SUCCESS } = CompactResult;
+    const light = compact(of, Gfp.GFP_KERNEL, 2, COMPACT_PRIO_SYNC_LIGHT);
+    expect(light.result).toBe(COMPACT_PARTIAL_SKIPPED);
+    const scanned = () =>
+      [VmEvent.compact_migrate_scanned, VmEvent.compact_free_scanned, VmEvent.compact_isolated].map(
+        (event) => vmEvent(of.model.vmstat, event),
+      );
+    expect(scanned()).toEqual([0, 0, 0]);
+
+    // No guess from the fast search: the free scanner itself has to look at the UNMOVABLE block.
+    state.initFreePfn = 0x17ff;
+    const full = compact(of, Gfp.GFP_KERNEL, 2, COMPACT_PRIO_SYNC_FULL);
+    // The block freed is of a MOVABLE pageblock, which only order 9 is captured from.
+    expect(full).toEqual({ result: COMPACT_SUCCESS, captured: -1 });
+    expect(of.moves).toEqual(['1003>1707', '1002>1705', '1001>1703', '1000>1701']);
+    expect(scanned()).toEqual([512, 0x108, 8]);
+    expect(freeListToArray(of.model.areas, of.zone.id, 2, 1)).toEqual([0x1000]);
+    expect([...state.cachedMigratePfn, state.cachedFreePfn]).toEqual([0x1000, 0x1000, 0x1600]);
   });
 
   it.each([
