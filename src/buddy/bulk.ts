@@ -1,4 +1,5 @@
 import { NIL } from '../lib/units.ts';
+import { Gfp } from '../mm/gfp.ts';
 import { VmEvent } from '../mm/vm-items.ts';
 import { countVmEvents } from '../mm/vmstat.ts';
 import { WatermarkIndex, wmarkPages, type Zone } from '../mm/zone.ts';
@@ -59,7 +60,8 @@ function fillFromPcplist(
   try {
     const mask = gfp & state.gfpAllowedMask;
     const flags = prepareFastPath(state, ac, mask, node, nodemask);
-    const zone = bulkZone(state, mask, flags, ac, slots.length);
+    const askedMask = state.cpusets === null ? mask : mask | Gfp.__GFP_HARDWALL;
+    const zone = bulkZone(state, askedMask, flags, ac, slots.length);
     if (zone === null || state.pcpContended?.(cpu, zone.id)) return -1 - start;
     const cell = cpu * state.pagesets.zoneCount + zone.id;
     const preferred = ac.zonelist[ac.preferredZoneref];

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   type BuddyAllocator,
   BuddyError,
+  type BuddyOptions,
   type CreateBuddyOptions,
   checkInvariants,
   createBuddy,
@@ -24,8 +25,9 @@ function one(options: Partial<CreateBuddyOptions> = {}): BuddyAllocator {
   return createBuddy({ zones: [{ startPfn: START, pages: PAGES }], cpuNode: [0, 0], ...options });
 }
 
-function twoNodes(): BuddyAllocator {
+function twoNodes(options: BuddyOptions = {}): BuddyAllocator {
   return createBuddy({
+    ...options,
     zones: [
       { node: 0, startPfn: START, pages: PAGES },
       { node: 1, startPfn: START + PAGES, pages: PAGES },
@@ -246,6 +248,30 @@ describe('nodes (spec buddy 4.32, 4.33)', () => {
     expect(more[0]).toBe(kept);
     expect(nodesOf(more)).toEqual([0, 0, 0, 1, 1]);
     expect(new Set([...slots, ...more]).size).toBe(9);
+  });
+
+  // Spec 4.19 step 3, which 4.22 step 3 refers to: "With cpusets in use, __GFP_HARDWALL is added to the
+  // mask used for the first pass, and the task's allowed nodes replace a missing nodemask in task
+  // context (otherwise ALLOC_CPUSET is set)."
+  test('in an interrupt the cpuset is asked, with __GFP_HARDWALL', () => {
+    const asked: number[] = [];
+    const nodeAllowed = (node: number, gfp: number): boolean => {
+      asked.push(gfp);
+      return node === 1;
+    };
+    const buddy = twoNodes({ cpusets: { memsAllowed: () => [1], nodeAllowed } });
+    const nodes = (): number[] => {
+      const slots = [-1, -1, -1];
+      expect(buddy.allocPagesBulk(Gfp.GFP_NOWAIT, -1, slots)).toBeGreaterThan(0);
+      return slots.filter((pfn) => pfn >= 0).map((pfn) => nodeOfPage(buddy.model, pfn));
+    };
+    expect(nodes()).toEqual([1, 1, 1]);
+    expect(asked).toEqual([]);
+    buddy.task.inInterrupt = true;
+    // Node 0 is preferred and not allowed: one page, from another node.
+    expect(nodes()).toEqual([1]);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.every((gfp) => (gfp & Gfp.__GFP_HARDWALL) !== 0)).toBe(true);
   });
 
   test('a policy does not count in a softirq (4.32)', () => {
