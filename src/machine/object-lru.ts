@@ -1,11 +1,7 @@
 import type { KmemCache } from '../mm/kmem-cache.ts';
 import type { Reclaim } from '../reclaim/reclaim.ts';
-import {
-  SHRINK_EMPTY,
-  SHRINK_STOP,
-  type ShrinkControl,
-  type Shrinker,
-} from '../reclaim/shrinker.ts';
+import { SHRINK_EMPTY, SHRINK_STOP } from '../reclaim/shrinker.ts';
+import type { ShrinkControl, Shrinker } from '../reclaim/types.ts';
 
 /** How objects of a cache are given up. */
 export interface ObjectLruOptions {

@@ -3,21 +3,8 @@ import { compactionSuitable } from './balanced.ts';
 import { waitForKswapd } from './direct.ts';
 import { rmapReferenced, rmapTryToUnmap } from './rmap-walk.ts';
 import type { ReclaimState } from './state.ts';
-import type { ReclaimHost } from './types.ts';
+import type { Host, ReclaimHost } from './types.ts';
 import { folioStartWriteback } from './writeback.ts';
-
-/**
- * A host with all its parts. Two of them would be asked for every page; their default is null: the
- * question is not asked at all.
- */
-export interface Host extends Required<Omit<ReclaimHost, 'trylock' | 'removeFromCache'>> {
-  /** See `ReclaimHost`; null: PG_locked tells. */
-  readonly trylock: ((pfn: number) => boolean) | null;
-  /** See `ReclaimHost`; null: there is no index. */
-  readonly removeFromCache:
-    | ((pfn: number, eviction: number, workingset: boolean, cpu: number) => void)
-    | null;
-}
 
 /**
  * Fills the gaps of a host with the deterministic defaults (spec reclaim 2.7).

@@ -17,7 +17,6 @@ export {
 export { ReclaimError, type ReclaimErrorCode } from './errors.ts';
 export { hasMapping, inSwapcache, isAnon, isEvictable, isFileLru, lruOf } from './folio.ts';
 export { type DirtyLimits, formatVmstat, parseVmstat, siMemAvailable } from './format.ts';
-export type { Host } from './host.ts';
 export { assertInvariants, checkInvariants } from './invariants.ts';
 export { type KswapdPhase, KswapdThread } from './kswapd-thread.ts';
 export { LruOperations } from './lru-operations.ts';
@@ -26,18 +25,12 @@ export { type CachePages, type PageFrameOptions, PageFrames } from './page-frame
 export { Reclaim } from './reclaim.ts';
 export { Rmap, RmapMark } from './rmap.ts';
 export { ScanControl } from './scan-control.ts';
-export {
-  DEFAULT_SEEKS,
-  SHRINK_EMPTY,
-  SHRINK_STOP,
-  type ShrinkControl,
-  type Shrinker,
-  type ShrinkerOptions,
-} from './shrinker.ts';
+export { DEFAULT_SEEKS, SHRINK_EMPTY, SHRINK_STOP } from './shrinker.ts';
 export type { KswapdSnapshot, ReclaimSnapshot } from './snapshot.ts';
 export { ReclaimState } from './state.ts';
 export { Swap, type SwapSnapshot } from './swap.ts';
 export type {
+  Host,
   Isolation,
   KswapdState,
   PageAllocatorForReclaim,
@@ -45,6 +38,9 @@ export type {
   ReclaimOptions,
   ReclaimStat,
   ReferencedResult,
+  ShrinkControl,
+  Shrinker,
+  ShrinkerOptions,
 } from './types.ts';
 export { formatWorkingsetInit, packShadow, shadowSlotValue } from './workingset.ts';
 export type { WritebackOptions } from './writeback-queue.ts';

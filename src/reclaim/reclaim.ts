@@ -37,16 +37,10 @@ import { nodeReclaim } from './node-reclaim.ts';
 import { reclaimCleanPagesFromList, reclaimPages, shrinkAllMemory } from './reclaim-pages.ts';
 import type { ScanControl } from './scan-control.ts';
 import { shrinkNode } from './shrink-node.ts';
-import {
-  dropSlab,
-  makeShrinker,
-  type Shrinker,
-  type ShrinkerOptions,
-  shrinkSlab,
-} from './shrinker.ts';
+import { dropSlab, makeShrinker, shrinkSlab } from './shrinker.ts';
 import { type ReclaimSnapshot, restoreState, snapshotState } from './snapshot.ts';
 import { lruHead } from './state.ts';
-import type { KswapdState } from './types.ts';
+import type { KswapdState, Shrinker, ShrinkerOptions } from './types.ts';
 
 /**
  * Page reclaim of Linux 6.1 over a memory model and a page allocator: LRU lists, kswapd, direct

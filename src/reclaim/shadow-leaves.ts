@@ -3,7 +3,8 @@ import type { MemoryModel } from '../mm/memory-model.ts';
 import { NodeStatItem } from '../mm/vm-items.ts';
 import { modNodeState } from '../mm/vmstat.ts';
 import type { CachedFile } from './cached-file.ts';
-import { SHRINK_EMPTY, type ShrinkControl, type ShrinkerOptions } from './shrinker.ts';
+import { SHRINK_EMPTY } from './shrinker.ts';
+import type { ShrinkControl, ShrinkerOptions } from './types.ts';
 
 /** Positions per leaf of a kernel built with BASE_SMALL. */
 const XA_CHUNK_SIZE_SMALL = 16;

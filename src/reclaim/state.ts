@@ -6,17 +6,17 @@ import type { LogSink, TraceSink } from '../mm/trace.ts';
 import type { Vmstat } from '../mm/vmstat.ts';
 import { EVICTABLE_LRU_LISTS, NR_LRU_BATCHES, PAGEVEC_SIZE } from './constants.ts';
 import { ReclaimError } from './errors.ts';
-import type { Host } from './host.ts';
 import { KswapdThread } from './kswapd-thread.ts';
 import { Rmap } from './rmap.ts';
-import type { Shrinker } from './shrinker.ts';
 import { Swap } from './swap.ts';
 import type {
+  Host,
   Isolation,
   PageAllocatorForReclaim,
   ReclaimOptions,
   ReclaimStat,
   ReferencedResult,
+  Shrinker,
 } from './types.ts';
 
 /** Private lists that pages are on between isolation and put-back, by number. */

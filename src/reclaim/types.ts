@@ -206,3 +206,54 @@ export type KswapdState =
   | 'short-sleep'
   /** Asleep until woken. */
   | 'long-sleep';
+
+/**
+ * A host with all its parts. Two of them would be asked for every page; their default is null: the
+ * question is not asked at all.
+ */
+export interface Host extends Required<Omit<ReclaimHost, 'trylock' | 'removeFromCache'>> {
+  /** See `ReclaimHost`; null: PG_locked tells. */
+  readonly trylock: ((pfn: number) => boolean) | null;
+  /** See `ReclaimHost`; null: there is no index. */
+  readonly removeFromCache:
+    | ((pfn: number, eviction: number, workingset: boolean, cpu: number) => void)
+    | null;
+}
+
+/** What a shrinker is told and tells. One object is used for all calls of a pass. @kernel struct shrink_control */
+export interface ShrinkControl {
+  /** Mask of the request that reclaims. */
+  gfpMask: number;
+  /** Node that is short of memory. */
+  nid: number;
+  /** Objects to look at. */
+  nrToScan: number;
+  /** Objects looked at; equal to `nrToScan` unless the callback changes it. */
+  nrScanned: number;
+  /** CPU that reclaims. */
+  cpu: number;
+}
+
+/** A cache that can give memory back. @kernel struct shrinker (spec reclaim 4.24) */
+export interface ShrinkerOptions {
+  /** Name of the scan callback in tracepoints, as the kernel prints the symbol. */
+  readonly name: string;
+  /** How many objects could be freed on a node; `SHRINK_EMPTY` for none at all. */
+  countObjects(sc: ShrinkControl): number;
+  /** Frees up to `sc.nrToScan` objects. @returns objects freed, or `SHRINK_STOP` */
+  scanObjects(sc: ShrinkControl): number;
+  /** Objects asked for at a time. Default 128. */
+  readonly batch?: number;
+  /** Price of making an object again; 0 for objects that cost nothing. Default 2. */
+  readonly seeks?: number;
+  /** Whether what is put off is counted per node. Default false. @kernel SHRINKER_NUMA_AWARE */
+  readonly numaAware?: boolean;
+}
+
+/** A registered shrinker. */
+export interface Shrinker extends Required<ShrinkerOptions> {
+  /** Tells shrinkers of one name apart. */
+  readonly id: number;
+  /** Objects put off so far, by node; one cell if not NUMA-aware. */
+  readonly nrDeferred: Float64Array;
+}

@@ -5,12 +5,8 @@ import type { Reclaim } from '../reclaim/reclaim.ts';
 import { ScanControl } from '../reclaim/scan-control.ts';
 import { getScanCount, prepareScanCount } from '../reclaim/scan-count.ts';
 import { shrinkLruvec } from '../reclaim/shrink-lruvec.ts';
-import {
-  doShrinkSlab,
-  makeShrinker,
-  SHRINK_STOP,
-  type ShrinkControl,
-} from '../reclaim/shrinker.ts';
+import { doShrinkSlab, makeShrinker, SHRINK_STOP } from '../reclaim/shrinker.ts';
+import type { ShrinkControl } from '../reclaim/types.ts';
 import type { LruMachine } from './lru-state.ts';
 import type { Numbers, PagesCall, ReclaimCall, ScanCall, ShrinkSlabCall } from './reclaim-calls.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { vmscanFtrace } from '../../src/mm/ftrace-vmscan.ts';
 import { Gfp } from '../../src/mm/gfp.ts';
-import { SHRINK_EMPTY, SHRINK_STOP, type ShrinkerOptions } from '../../src/reclaim/shrinker.ts';
+import { SHRINK_EMPTY, SHRINK_STOP } from '../../src/reclaim/shrinker.ts';
+import type { ShrinkerOptions } from '../../src/reclaim/types.ts';
 import { World, type WorldOptions } from './support.ts';
 
 /** A cache whose count stays the same and that frees what it is told. */
