@@ -2,7 +2,12 @@
 // typed error and has changed nothing. TypeScript cannot see NaN, a fraction or a wrong unit.
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { createBuddy } from '../src/buddy/create.ts';
+import { parseE820 } from '../src/e820/parse.ts';
 import { boot, type Machine, PageframeError } from '../src/index.ts';
+import { arrayBufferMemory } from '../src/memory/array-buffer.ts';
+import { readRecording } from '../src/recording/reader.ts';
+import { createKmemCache } from '../src/slub/standalone.ts';
 
 const BAD_NUMBERS: readonly unknown[] = [
   Number.NaN,
@@ -14,6 +19,12 @@ const BAD_NUMBERS: readonly unknown[] = [
   null,
 ];
 const GFP = 0xcc0;
+const ZONE = { startPfn: 0, pages: 4096 };
+
+function cacheWith(options: { size?: number; flags?: number }): unknown {
+  const source = createBuddy({ zones: [ZONE] }).pageSource();
+  return createKmemCache({ source, size: 64, ...options });
+}
 
 /** A machine with something of everything. */
 function makeWorld(slab: 'slab' | 'slub') {
@@ -227,4 +238,21 @@ test('a list of more pages than there are, and more than a call can have argumen
   expect(list).toHaveLength(150_001);
   expect(list.at(-1)).toBe(7);
   expect(machine.buddy.allocPagesBulkList(GFP, 0, 2 ** 31 - 1, list)).toBe(1);
+});
+
+test.each<readonly [string, () => unknown]>([
+  ['a map that is a number', () => boot({ e820: 128 as never })],
+  ['a map that is null', () => boot({ e820: null as never })],
+  ['a text that is a buffer', () => parseE820(new Uint8Array(4) as never)],
+  ['a recording that was not decoded', () => readRecording(new Uint8Array(4) as never)],
+  ['a memory of so many bytes', () => arrayBufferMemory(4096 as never)],
+  ['a memory over a typed array', () => arrayBufferMemory(new Uint8Array(4096) as never)],
+  ['no zones', () => createBuddy({ zones: undefined as never })],
+  ['a zone of another name', () => createBuddy({ zones: [{ ...ZONE, zone: 'NORMAL' as never }] })],
+  ['a CPU on no node', () => createBuddy({ zones: [ZONE], cpuNode: [Number.NaN] })],
+  ['no CPU', () => createBuddy({ zones: [ZONE], cpuNode: [] })],
+  ['flags that are no flags', () => cacheWith({ flags: 'SLAB_PANIC' as never })],
+  ['a size that is none', () => cacheWith({ size: Number.NaN })],
+])('%s is a typed error', (_, make) => {
+  expect(make).toThrow(PageframeError);
 });

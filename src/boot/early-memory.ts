@@ -3,6 +3,7 @@ import { e820MemblockAllocReservedMpcNew, e820MemblockSetup } from '../e820/memb
 import { parseE820 } from '../e820/parse.ts';
 import { type E820Setup, setupE820 } from '../e820/setup.ts';
 import { type E820Entry, type E820Firmware, E820Type } from '../e820/types.ts';
+import { ArgumentError } from '../lib/errors.ts';
 import { Memblock } from '../memblock/memblock.ts';
 import type { MemblockOptions } from '../memblock/types.ts';
 import type { PhysicalMemory } from '../memory/types.ts';
@@ -82,7 +83,9 @@ export function earlyMemory(
 /** A firmware map from any form of it. */
 function firmwareOf(input: E820Input): E820Firmware {
   if (typeof input === 'string') return parseE820(input).firmware;
-  return isEntries(input) ? { entries: input } : input;
+  if (isEntries(input)) return { entries: input };
+  if (Array.isArray(input?.entries)) return input;
+  throw new ArgumentError('e820 must be a text, entries, or what a firmware says', { e820: input });
 }
 
 function isEntries(input: Exclude<E820Input, string>): input is E820Firmware['entries'] {

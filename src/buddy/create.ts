@@ -78,7 +78,9 @@ export function createBuddy(options: CreateBuddyOptions): BuddyAllocator {
 }
 
 function checkZones(zones: readonly ZoneSpec[]): void {
-  if (zones.length === 0) throw new BuddyError('BAD_REQUEST', 'there must be a zone');
+  if (!Array.isArray(zones) || zones.length === 0) {
+    throw new BuddyError('BAD_REQUEST', 'there must be a zone');
+  }
   const sorted = [...zones].sort((a, b) => a.startPfn - b.startPfn);
   const seen = new Set<number>();
   let end = 0;
@@ -86,6 +88,9 @@ function checkZones(zones: readonly ZoneSpec[]): void {
     checkInteger('node', node, 0, 62);
     checkInteger('startPfn', startPfn, 0, 2 ** 30);
     checkInteger('pages', pages, 1, 2 ** 30);
+    if (!ZONE_NAMES.includes(zone)) {
+      throw new BuddyError('BAD_REQUEST', `there is no zone ${zone}`, { zone });
+    }
     const id = zoneId(node, ZONE_NAMES.indexOf(zone));
     if (startPfn < end || seen.has(id)) {
       const message = `zone ${zone} of node ${node} appears twice or overlaps another one`;

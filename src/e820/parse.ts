@@ -1,3 +1,4 @@
+import { ArgumentError } from '../lib/errors.ts';
 import { type DmesgLog, dmesgFirmware, parseDmesg, sanitisedFirmware } from './dmesg.ts';
 import { E820Error } from './errors.ts';
 import { parseFirmwareMapListing } from './firmware-map.ts';
@@ -26,6 +27,7 @@ export interface ParsedE820 {
  * ```
  */
 export function parseE820(text: string): ParsedE820 {
+  if (typeof text !== 'string') throw new ArgumentError('text must be a string', { text });
   if (isJson(text)) {
     const entries = parseE820Json(text);
     if (entries.length === 0) throw new E820Error('NO_MAP', 'the JSON text holds no entry');

@@ -1,3 +1,4 @@
+import { ArgumentError } from '../lib/errors.ts';
 import { checkByte, checkBytes, checkWord } from './errors.ts';
 import type { PhysicalMemory } from './types.ts';
 
@@ -8,9 +9,13 @@ import type { PhysicalMemory } from './types.ts';
  * When a WebAssembly.Memory grows it detaches its old buffer; make a new memory over the new one.
  *
  * @param buffer the storage; its length now is the size of the memory
- * @throws MemoryError from every access that is not inside the buffer
+ * @throws ArgumentError for anything else, a typed array too; MemoryError from every access that is
+ * not inside the buffer
  */
 export function arrayBufferMemory(buffer: ArrayBufferLike): PhysicalMemory {
+  if (!/^\[object (Shared)?ArrayBuffer\]$/.test(Object.prototype.toString.call(buffer))) {
+    throw new ArgumentError('buffer must be an ArrayBuffer or a SharedArrayBuffer', { buffer });
+  }
   return new ArrayBufferMemory(buffer);
 }
 

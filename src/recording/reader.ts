@@ -1,3 +1,4 @@
+import { ArgumentError } from '../lib/errors.ts';
 import { RecordingError } from './errors.ts';
 import { type Place, placeIn, readBoolean, readInteger, readObject, readString } from './fields.ts';
 import type { RecordedLine, Recording, RecordingMeta } from './types.ts';
@@ -15,6 +16,9 @@ const MEMBLOCK_FIRST_FIELDS: readonly string[] = ['note', 'load', 'call'];
  * `UNKNOWN_FIELD` and `BAD_VALUE` for the `meta` line; `data.line` is the line number
  */
 export function readRecording(text: string, name = 'recording'): Recording {
+  if (typeof text !== 'string') {
+    throw new ArgumentError('text must be a string: unzip and decode the file first');
+  }
   const texts = text.split('\n');
   const complete = texts[texts.length - 1] === '';
   if (complete) texts.pop();

@@ -284,8 +284,10 @@ export class SlubAllocator extends KmallocCalls implements KmemAllocator {
 }
 
 /** @throws ArgumentError for numbers that are no sizes, KmemError `BAD_CACHE` for size 0 */
-function checkSizes({ size, align = 0, useroffset = 0, usersize = 0 }: KmemCacheOptions): void {
+function checkSizes(options: KmemCacheOptions): void {
+  const { size, align = 0, flags = 0, useroffset = 0, usersize = 0 } = options;
   checkInteger('size', size, 0, 0xffffffff);
+  checkInteger('flags', flags, 0, 0xffffffff);
   checkInteger('align', align, 0, 0x400000);
   checkInteger('useroffset', useroffset, 0, 0xffffffff);
   checkInteger('usersize', usersize, 0, 0xffffffff);
