@@ -240,6 +240,16 @@ test('a list of more pages than there are, and more than a call can have argumen
   expect(machine.buddy.allocPagesBulkList(GFP, 0, 2 ** 31 - 1, list)).toBe(1);
 });
 
+test('SLUB says why it cannot use page frame 0, and gives it back', () => {
+  const buddy = createBuddy({ zones: [ZONE] });
+  const cache = createKmemCache({ source: buddy.pageSource(), size: 64 });
+  expect(() => cache.alloc()).toThrow(
+    'the page source gave page frame 0 for order 0: address 0 means no object',
+  );
+  expect(buddy.checkInvariants()).toEqual([]);
+  expect(buddy.locate(0).place).not.toBe('allocated');
+});
+
 test.each<readonly [string, () => unknown]>([
   ['a map that is a number', () => boot({ e820: 128 as never })],
   ['a map that is null', () => boot({ e820: null as never })],

@@ -48,11 +48,9 @@ function checkBlock(state: SlubState, pfn: number, order: number, cpu: number): 
     pfn > 0 && pfn + pages <= map.endPfn && (pfn + pages) * PAGE_SIZE <= memory.sizeBytes;
   if (fits && pfn % pages === 0 && state.isMemoryNode[node] === 1) return;
   source.freePages(pfn, order, cpu);
-  throw new KmemError('BAD_PAGE', 'the page source gave a block that cannot be used', {
-    pfn,
-    order,
-    node,
-  });
+  const why = pfn === 0 ? ': address 0 means no object' : '';
+  const message = `the page source gave page frame ${pfn} for order ${order}${why}`;
+  throw new KmemError('BAD_PAGE', message, { pfn, order, node });
 }
 
 /** Makes the table's entry of a new slab; it is not yet a slab of the page map. */
