@@ -3,7 +3,8 @@ import { Gfp } from '../mm/gfp.ts';
 import { KmemError } from '../mm/kmem-cache.ts';
 import { type CacheState, type CpuState, cpuOf, ZeroRule } from './cache-state.ts';
 import { clearCpuSlab, deactivateCpuSlab, deactivateSlab, setCpuSlab } from './cpu-slab.ts';
-import { allocFromDebugNew, finishDebugAlloc } from './debug-alloc.ts';
+import { allocFromDebugNew, markTaken } from './debug-alloc.ts';
+import { takeBack } from './free.ts';
 import { newSlab } from './new-slab.ts';
 import { incSlabsNode } from './node-lists.ts';
 import { getPartial, reservesMatch } from './node-partial.ts';
@@ -71,9 +72,25 @@ export function takeObject(
     if (address < 0) return -1;
   }
   if ((gfp & Gfp.__GFP_ZERO) !== 0 || cache.zeroRule !== ZeroRule.ON_REQUEST || cache.zeroOnFree) {
-    clearObject(state, cache, gfp, address);
+    clearTaken(state, cache, gfp, address, cpu);
   }
   return address;
+}
+
+/** Clears an object that was just taken; if the memory throws, nobody has taken it. */
+function clearTaken(
+  state: SlubState,
+  cache: CacheState,
+  gfp: number,
+  address: number,
+  cpu: number,
+): void {
+  try {
+    clearObject(state, cache, gfp, address);
+  } catch (error) {
+    takeBack(state, cache, address, cpu);
+    throw error;
+  }
 }
 
 /** Clears what an allocation clears. (spec slub 4.11 steps 3 and 4, 4.26) */
@@ -225,10 +242,10 @@ function allocDebug(
         return -1;
       }
       countStat(cache.stats, cpu, Stat.alloc_slab);
-      object = allocFromDebugNew(state, cache, slab, origSize);
+      object = allocFromDebugNew(state, cache, slab, origSize, cpu);
       if (object === 0) continue;
     }
-    finishDebugAlloc(state, cache, object, cpu);
+    markTaken(state, cache, object);
     return object;
   }
 }

@@ -22,7 +22,7 @@ import {
   reportObject,
   reportSlab,
 } from './debug-report.ts';
-import { freeSlab } from './new-slab.ts';
+import { freeSlab, releasePages } from './new-slab.ts';
 import {
   addFull,
   addPartial,
@@ -100,17 +100,10 @@ function allocChecks(
   return true;
 }
 
-/** The last steps of a debug allocation: who has it now. */
-export function finishDebugAlloc(
-  state: SlubState,
-  cache: CacheState,
-  object: number,
-  cpu: number,
-): void {
+/** Notes that an object of a debug cache has an owner. */
+export function markTaken(state: SlubState, cache: CacheState, object: number): void {
   const slab = slabOfAddress(state, object);
   markInUse(state, cache, slab, indexOfAddress(state, cache, slab, object), true);
-  if (hasFlag(cache, SlabFlag.SLAB_STORE_USER))
-    setTrack(state, cache, object, TrackItem.ALLOC, cpu);
 }
 
 /** First object of a debug slab. @throws KmemError where the kernel would crash */
@@ -123,6 +116,36 @@ function firstObject(state: SlubState, cache: CacheState, slab: number): number 
 }
 
 /**
+ * Takes the first object off the freelist of a slab, checks it, and writes into it whose it is. A memory
+ * that throws leaves the slab as it was.
+ * @returns its address, 0 when the checks failed
+ */
+function takeFirst(
+  state: SlubState,
+  cache: CacheState,
+  slab: number,
+  origSize: number,
+  cpu: number,
+): number {
+  const { slabs } = state;
+  const inuse = slabs.inuse[slab];
+  const object = firstObject(state, cache, slab);
+  try {
+    setFreelist(state, cache, slab, freePointerOf(state, cache, slab, object));
+    slabs.inuse[slab] = inuse + 1;
+    if (!allocChecks(state, cache, slab, object, origSize)) return 0;
+    if (hasFlag(cache, SlabFlag.SLAB_STORE_USER)) {
+      setTrack(state, cache, object, TrackItem.ALLOC, cpu);
+    }
+  } catch (error) {
+    setFreelist(state, cache, slab, object);
+    slabs.inuse[slab] = inuse;
+    throw error;
+  }
+  return object;
+}
+
+/**
  * Takes one object from a slab of a node's partial list.
  * @returns its address, 0 when the checks failed
  * @kernel alloc_single_from_partial (spec slub 4.22)
@@ -132,12 +155,11 @@ export function allocFromDebugPartial(
   cache: CacheState,
   slab: number,
   origSize: number,
+  cpu: number,
 ): number {
   const { slabs } = state;
-  const object = firstObject(state, cache, slab);
-  setFreelist(state, cache, slab, freePointerOf(state, cache, slab, object));
-  slabs.inuse[slab]++;
-  if (!allocChecks(state, cache, slab, object, origSize)) {
+  const object = takeFirst(state, cache, slab, origSize, cpu);
+  if (object === 0) {
     if (isSlabPage(state, slab)) removePartial(state, cache, slab);
     return 0;
   }
@@ -146,6 +168,22 @@ export function allocFromDebugPartial(
     addFull(state, cache, slab);
   }
   return object;
+}
+
+/** `takeFirst` of a slab that nobody knows yet: a memory that throws costs the slab. */
+function takeFromNew(
+  state: SlubState,
+  cache: CacheState,
+  slab: number,
+  origSize: number,
+  cpu: number,
+): number {
+  try {
+    return takeFirst(state, cache, slab, origSize, cpu);
+  } catch (error) {
+    releasePages(state, cache, slab, cpu);
+    throw error;
+  }
 }
 
 /**
@@ -158,16 +196,31 @@ export function allocFromDebugNew(
   cache: CacheState,
   slab: number,
   origSize: number,
+  cpu: number,
 ): number {
   const { slabs } = state;
-  const object = firstObject(state, cache, slab);
-  setFreelist(state, cache, slab, freePointerOf(state, cache, slab, object));
-  slabs.inuse[slab] = 1;
-  if (!allocChecks(state, cache, slab, object, origSize)) return 0;
+  const object = takeFromNew(state, cache, slab, origSize, cpu);
+  if (object === 0) return 0;
   if (slabs.inuse[slab] === slabs.objects[slab]) addFull(state, cache, slab);
   else addPartial(state, cache, slab, false);
   incSlabsNode(state, cache, slab);
   return object;
+}
+
+/**
+ * Takes an allocation back without a word to the memory, in which the object still leads to the rest of
+ * the freelist.
+ */
+export function untake(state: SlubState, cache: CacheState, slab: number, object: number): void {
+  const { slabs } = state;
+  markInUse(state, cache, slab, indexOfAddress(state, cache, slab, object), false);
+  if (slabs.inuse[slab] === slabs.objects[slab]) {
+    removeFull(state, cache, slab);
+    // It was taken from the head.
+    addPartial(state, cache, slab, false);
+  }
+  slabs.inuse[slab]--;
+  setFreelist(state, cache, slab, object);
 }
 
 /** Checks one object that is to be freed. @kernel free_consistency_checks (spec slub 4.23) */
@@ -262,10 +315,12 @@ export function freeDebug(
     );
     return;
   }
-  const freed = unmark(state, cache, slab, head, tail);
+  // Last word to the memory; if it throws, nothing was freed.
+  const objects = chainOf(state, cache, slab, head, tail);
   const prior = freelistOf(state, cache, slab);
-  slabs.inuse[slab] -= freed;
   setFreePointer(state, cache, slab, tail, Math.max(0, prior));
+  for (const index of objects) markInUse(state, cache, slab, index, false);
+  slabs.inuse[slab] -= objects.length;
   setFreelist(state, cache, slab, head);
   const node = slabs.node[slab];
   const empty = slabs.inuse[slab] === 0 && cache.nrPartial[node] >= cache.minPartial;
@@ -285,18 +340,17 @@ export function freeDebug(
   freeSlab(state, cache, slab, cpu);
 }
 
-/** Notes that the objects of a chain have no owner any more; returns how many there are. */
-function unmark(
+/** Indices of the objects of a chain. */
+function chainOf(
   state: SlubState,
   cache: CacheState,
   slab: number,
   head: number,
   tail: number,
-): number {
-  let count = 0;
+): number[] {
+  const indices: number[] = [];
   for (let object = head; ; object = freePointerOf(state, cache, slab, object)) {
-    markInUse(state, cache, slab, indexOfAddress(state, cache, slab, object), false);
-    count++;
-    if (object === tail) return count;
+    indices.push(indexOfAddress(state, cache, slab, object));
+    if (object === tail) return indices;
   }
 }

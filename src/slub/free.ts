@@ -4,7 +4,7 @@ import { SlabFlag } from '../mm/slab-flags.ts';
 import { TaintFlag } from '../mm/taint.ts';
 import { type CacheState, cpuOf, hasFlag } from './cache-state.ts';
 import { putCpuPartial } from './cpu-slab.ts';
-import { freeDebug } from './debug-alloc.ts';
+import { freeDebug, untake } from './debug-alloc.ts';
 import { isMarkedInUse, setFreePointer } from './debug-object.ts';
 import { printTracking } from './debug-report.ts';
 import { discardSlab } from './new-slab.ts';
@@ -228,6 +228,37 @@ export function giveToOtherSlab(
   else setNext(state, cache, slab, index, next);
   countStat(cache.stats, cpu, Stat.free_slowpath);
   freeSlow(state, cache, slab, index, 1, cpu);
+}
+
+/**
+ * Takes an object back that was just taken and never handed out, because the memory threw. The
+ * memory may throw again: the freelist is what the model holds to be true.
+ */
+export function takeBack(state: SlubState, cache: CacheState, address: number, cpu: number): void {
+  const slab = slabOfAddress(state, address);
+  try {
+    giveObject(state, cache, slab, address, cpu);
+  } catch {
+    if (cache.isDebug) untake(state, cache, slab, address);
+    else relink(state, cache, slab, address, cpu);
+  }
+}
+
+/** Puts an object of a normal slab back where it was taken, in the table only. */
+function relink(
+  state: SlubState,
+  cache: CacheState,
+  slab: number,
+  address: number,
+  cpu: number,
+): void {
+  const { slabs } = state;
+  const c = cpuOf(cache, cpu);
+  const isCpuSlab = c.slab === slab;
+  const index = indexOfAddress(state, cache, slab, address);
+  slabs.links[slabs.linkBase[slab] + index] = isCpuSlab ? c.freelist : slabs.freelist[slab];
+  if (isCpuSlab) c.freelist = index;
+  else freeSlow(state, cache, slab, index, 1, cpu);
 }
 
 /**

@@ -226,15 +226,25 @@ export function freeSlabPages(
   slab: number,
   cpu: number,
 ): void {
+  const { slabs, reclaimState } = state;
+  if (reclaimState !== null) reclaimState.reclaimedSlab += 1 << slabs.order[slab];
+  try {
+    if (hasFlag(cache, SlabFlag.SLAB_CONSISTENCY_CHECKS))
+      slabPadCheckAndObjects(state, cache, slab);
+  } finally {
+    releasePages(state, cache, slab, cpu);
+  }
+}
+
+/** Gives the pages of a slab back as they are. */
+export function releasePages(state: SlubState, cache: CacheState, slab: number, cpu: number): void {
   const { slabs, source } = state;
-  if (hasFlag(cache, SlabFlag.SLAB_CONSISTENCY_CHECKS)) slabPadCheckAndObjects(state, cache, slab);
   const pfn = slabs.pfn[slab];
   const order = slabs.order[slab];
   account(state, cache, slab, cpu, -1);
   markPages(state, slab, 0, false);
   state.badFreelists.delete(slab);
   slabs.release(slab);
-  if (state.reclaimState !== null) state.reclaimState.reclaimedSlab += 1 << order;
   source.freePages(pfn, order, cpu);
 }
 

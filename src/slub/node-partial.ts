@@ -71,6 +71,7 @@ function getDebugObjectNode(
   node: number,
   gfp: number,
   origSize: number,
+  cpu: number,
 ): number {
   if (cache.nrPartial[node] === 0) return 0;
   const { map } = state;
@@ -79,7 +80,7 @@ function getDebugObjectNode(
     const slab = map.private[pfn];
     pfn = map.next[pfn];
     if (!reservesMatch(state, slab, gfp)) continue;
-    const object = allocFromDebugPartial(state, cache, slab, origSize);
+    const object = allocFromDebugPartial(state, cache, slab, origSize, cpu);
     if (object !== 0) return object;
   }
   return 0;
@@ -95,7 +96,7 @@ function searchNode(
   cpu: number,
 ): number {
   if (!cache.isDebug) return getPartialNode(state, cache, node, gfp, cpu);
-  const object = getDebugObjectNode(state, cache, node, gfp, origSize);
+  const object = getDebugObjectNode(state, cache, node, gfp, origSize, cpu);
   return object === 0 ? -1 : object;
 }
 
