@@ -22,7 +22,7 @@ export function kmemGetpages(cache: CacheState, gfp: number, node: number, cpu: 
   state.calls?.enter('__alloc_pages_node');
   const pfn = state.source.allocPages((gfp | cache.allocflags) >>> 0, gfporder, node, cpu);
   if (pfn === NIL) return NIL;
-  checkPages(state, pfn, gfporder);
+  checkPages(state, pfn, gfporder, cpu);
   accountSlab(cache, pfn, 1, cpu);
   const { flags } = state.map;
   flags[pfn] |= PageFlag.PG_slab;
@@ -32,16 +32,21 @@ export function kmemGetpages(cache: CacheState, gfp: number, node: number, cpu: 
   return pfn;
 }
 
-function checkPages(state: SlabState, pfn: number, order: number): void {
+/**
+ * @throws KmemError `BAD_PAGE` for a block that the allocator cannot use; it has been given back, but
+ * for one that is a slab already
+ */
+function checkPages(state: SlabState, pfn: number, order: number, cpu: number): void {
   const pages = 2 ** order;
-  const fits = Number.isInteger(pfn) && pfn >= 0 && pfn + pages <= state.map.endPfn;
+  const fits = Number.isInteger(pfn) && pfn > 0 && pfn + pages <= state.map.endPfn;
   const aligned = pfn % pages === 0;
   const inMemory = (pfn + pages) * PAGE_SIZE <= state.memory.sizeBytes;
-  if (fits && aligned && inMemory && (state.map.flags[pfn] & PageFlag.PG_slab) === 0) return;
-  throw new KmemError('BAD_PAGE', `the page source gave page frame ${pfn} for order ${order}`, {
-    pfn,
-    order,
-  });
+  const isSlab = fits && (state.map.flags[pfn] & PageFlag.PG_slab) !== 0;
+  if (fits && aligned && inMemory && !isSlab) return;
+  if (!isSlab) state.source.freePages(pfn, order, cpu);
+  const why = pfn === 0 ? ': address 0 means no object' : '';
+  const message = `the page source gave page frame ${pfn} for order ${order}${why}`;
+  throw new KmemError('BAD_PAGE', message, { pfn, order });
 }
 
 function accountSlab(cache: CacheState, pfn: number, sign: number, cpu: number): void {

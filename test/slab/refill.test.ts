@@ -175,11 +175,14 @@ test('pages are marked and counted while a slab has them', () => {
 });
 
 test('a page source that gives an unusable page is refused', () => {
-  for (const pfn of [3, 0x1000, 1.5, -2]) {
+  for (const pfn of [0, 3, 0x1000, 1.5, -2]) {
     const { slab, pages } = testSlab();
     const cache = made(slab.createCache('demo', { size: 6000 }));
+    const back: number[] = [];
     pages.allocPages = () => pfn;
+    pages.freePages = (block) => back.push(block);
     expect(() => cache.alloc()).toThrow(expect.objectContaining({ code: 'BAD_PAGE' }));
+    expect(back).toEqual([pfn]);
   }
   const { slab, pages } = testSlab();
   const cache = made(slab.createCache('demo', { size: 200 }));
