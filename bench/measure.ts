@@ -7,8 +7,6 @@ export interface Contender {
    * @returns the round: does the load and returns a hash of its results
    */
   readonly prepare: () => () => number;
-  /** Operations in one round, if not as many as the others do: for the slow ones. */
-  readonly operations?: number;
 }
 
 /** What the rounds of one contender took. */
@@ -43,7 +41,7 @@ export function measure(
       const run = prepare();
       const start = performance.now();
       const hash = run();
-      const tookNs = ((performance.now() - start) * 1e6) / (contender.operations ?? operations);
+      const tookNs = ((performance.now() - start) * 1e6) / operations;
       if (round > -WARM_UP_ROUNDS && hash !== hashes[i]) {
         throw new Error(`${name}: two rounds of the same load gave different results`);
       }

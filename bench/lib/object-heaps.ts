@@ -31,9 +31,6 @@ export interface ObjectHeap<H> {
   place(handle: H): number;
 }
 
-/** Name of a heap over which the loads run. */
-export type ObjectHeapName = 'cache' | 'kmalloc';
-
 function slubOver(memory: PhysicalMemory): SlubAllocator {
   const zones = [{ zone: 'Normal', startPfn: FIRST_PFN, pages: HEAP_PAGES - FIRST_PFN }] as const;
   const buddy = createBuddy({ zones });

@@ -20,8 +20,6 @@ export const OBJECT_LOADS = ['repeat', 'bulk', 'rand', 'mixed'] as const;
 /** Name of a load. */
 export type ObjectLoadName = (typeof OBJECT_LOADS)[number];
 
-// As with the page loads, this module is imported once for each heap that is measured.
-
 /** Allocates an object and frees it, again and again. One operation is such a pair. */
 function repeat<H>(heap: ObjectHeap<H>, sizes: Int32Array): ObjectLoad {
   return (operations) => {

@@ -16,8 +16,8 @@ export const PAGE_LOADS = ['repeat', 'bulk', 'rand', 'mixed'] as const;
 /** Name of a load. */
 export type PageLoadName = (typeof PAGE_LOADS)[number];
 
-// Loads are written once, for any heap. Who measures several heaps imports this module once for each
-// (with a query in the specifier), so that each gets code compiled for itself alone.
+// Loads are written once, for any heap. Heaps that are compared run them in isolates of their own, so
+// that each gets code compiled for itself alone.
 
 /** Allocates one page and frees it, again and again. One operation is such a pair. */
 function repeat<H>(heap: PageHeap<H>): PageLoad {
