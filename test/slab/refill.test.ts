@@ -186,9 +186,12 @@ test('a page source that gives an unusable page is refused', () => {
   }
   const { slab, pages } = testSlab();
   const cache = made(slab.createCache('demo', { size: 200 }));
-  take(cache, 20);
+  const objects = take(cache, 20);
   pages.allocPages = () => 1;
   expect(() => cache.alloc()).toThrow(expect.objectContaining({ code: 'BAD_PAGE' }));
+  // The page is a slab with objects in use: it must not go back.
+  expect(pages.freed).toEqual([]);
+  for (const object of objects) cache.free(object);
 });
 
 describe('zeroing', () => {
