@@ -9,7 +9,13 @@ import { isMarkedInUse, setFreePointer } from './debug-object.ts';
 import { printTracking } from './debug-report.ts';
 import { discardSlab } from './new-slab.ts';
 import { addPartial, removePartial } from './node-lists.ts';
-import { indexOfAddress, setNext, slabOfAddress, writePointerWord } from './pointer.ts';
+import {
+  indexOfAddress,
+  setNext,
+  slabOfAddress,
+  WORDS_PER_PAGE,
+  writePointerWord,
+} from './pointer.ts';
 import { FREELIST_END, LINK_ALLOCATED } from './slab-table.ts';
 import { ContentMode, checkCpu, type SlubState } from './state.ts';
 import { countStat, Stat } from './statistics.ts';
@@ -213,7 +219,8 @@ export function giveToOtherSlab(
 ): void {
   const { slabs } = state;
   const { links } = slabs;
-  const from = address - slabs.pfn[slab] * PAGE_SIZE;
+  const pfn = slabs.pfn[slab];
+  const from = address - pfn * PAGE_SIZE;
   const index = (from * cache.sizeInverse + 0.5) | 0;
   if (index * cache.size !== from || index >= slabs.objects[slab]) {
     refuse('FOREIGN_POINTER', 'no object starts at the address', cache, address);
@@ -224,8 +231,17 @@ export function giveToOtherSlab(
   }
   const next = slabs.freelist[slab];
   if (cache.zeroOnFree) clearOnFree(state, cache, address);
-  if (state.contentMode === ContentMode.NONE) links[cell] = next;
-  else setNext(state, cache, slab, index, next);
+  if (state.contentMode === ContentMode.NONE) {
+    links[cell] = next;
+  } else if (state.contentMode === ContentMode.PLAIN) {
+    const low = next === FREELIST_END ? 0 : slabs.virtLow[slab] + next * cache.size;
+    const high = next === FREELIST_END ? 0 : slabs.virtHigh[slab];
+    const word = pfn * WORDS_PER_PAGE + index * cache.slotWords + cache.pointerWord;
+    writePointerWord(state, word, low, high);
+    links[cell] = next;
+  } else {
+    setNext(state, cache, slab, index, next);
+  }
   countStat(cache.stats, cpu, Stat.free_slowpath);
   freeSlow(state, cache, slab, index, 1, cpu);
 }
