@@ -1,4 +1,4 @@
-import { listAdd, listAddTail, listDel, listMoveTail } from '../lib/list.ts';
+import { listAdd, listDel, listMoveTail } from '../lib/list.ts';
 import { MAX_ORDER, NIL } from '../lib/units.ts';
 import { type FreeAreas, freeListHead } from '../mm/free-area.ts';
 
@@ -11,18 +11,6 @@ export function addToFreeList(
   migratetype: number,
 ): void {
   listAdd(areas.map, freeListHead(areas, zone, order, migratetype), pfn);
-  areas.nrFree[zone * MAX_ORDER + order]++;
-}
-
-/** Inserts a block at the tail of a list. @kernel add_to_free_list_tail (spec buddy 4.1) */
-export function addToFreeListTail(
-  areas: FreeAreas,
-  pfn: number,
-  zone: number,
-  order: number,
-  migratetype: number,
-): void {
-  listAddTail(areas.map, freeListHead(areas, zone, order, migratetype), pfn);
   areas.nrFree[zone * MAX_ORDER + order]++;
 }
 

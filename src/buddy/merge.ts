@@ -75,7 +75,7 @@ export function freeOnePage(
 
 /**
  * `freeOnePage` without the counter.
- * @kernel __free_one_page (spec buddy 4.3 steps 2 to 5)
+ * @kernel __free_one_page, add_to_free_list_tail (spec buddy 4.1, 4.3 steps 2 to 5)
  */
 export function mergeBlock(
   state: BuddyState,

@@ -102,14 +102,6 @@ export const VmscanThrottle = {
   VMSCAN_THROTTLE_CONGESTED: 3,
 } as const;
 
-/** Names of the throttle reasons, by value. */
-export const VMSCAN_THROTTLE_NAMES: readonly string[] = [
-  'VMSCAN_THROTTLE_WRITEBACK',
-  'VMSCAN_THROTTLE_ISOLATED',
-  'VMSCAN_THROTTLE_NOPROGRESS',
-  'VMSCAN_THROTTLE_CONGESTED',
-];
-
 /** Bits of `vm.zone_reclaim_mode`. */
 export const NodeReclaimMode = {
   /** Node reclaim is on. */

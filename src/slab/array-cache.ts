@@ -1,7 +1,5 @@
 /** Most entries of a CPU's array: it must fit the per-CPU allocator's largest unit. */
 export const ARRAY_LIMIT_MAX = 4094;
-/** Largest piece of the per-CPU allocator, bytes (`PCPU_MIN_UNIT_SIZE`). */
-export const PERCPU_SIZE_MAX = 32768;
 /** Entries taken at most when an array is refilled that was not used since the last reap. */
 export const BATCHREFILL_LIMIT = 16;
 /** Entries of a CPU's array before `kmem_cache_init_late`. */

@@ -1,7 +1,7 @@
 import { NIL } from '../lib/units.ts';
 import { drainAlienCaches } from './alien.ts';
 import { type ArrayCache, dropOldest } from './array-cache.ts';
-import { type CacheState, cacheNodeOf } from './cache-state.ts';
+import type { CacheState } from './cache-state.ts';
 import { drainFreelist, freeBlock, slabsDestroy } from './free-block.ts';
 
 /**
@@ -99,9 +99,4 @@ export function kmemCacheEmpty(cache: CacheState): boolean {
 /** The CPUs of the machine in ascending order. */
 export function ascendingCpus(cache: CacheState): number[] {
   return Array.from({ length: cache.state.cpuCount }, (_, cpu) => cpu);
-}
-
-/** What a node of a cache keeps beyond need is given up. @kernel drain_freelist, without limit */
-export function drainAllFree(cache: CacheState, node: number, cpu: number): void {
-  drainFreelist(cache, cacheNodeOf(cache, node).node, Number.POSITIVE_INFINITY, cpu);
 }

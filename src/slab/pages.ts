@@ -5,7 +5,6 @@ import { SlabFlag } from '../mm/slab-flags.ts';
 import { NodeStatItem } from '../mm/vm-items.ts';
 import { modNodeState } from '../mm/vmstat.ts';
 import type { CacheState } from './cache-state.ts';
-import { SlotState } from './slab-table.ts';
 import type { SlabState } from './state.ts';
 
 /**
@@ -90,9 +89,4 @@ export function kmemFreepages(cache: CacheState, slot: number, cpu: number): voi
   accountSlab(cache, pfn, -1, cpu);
   state.calls?.enter('__free_pages');
   state.source.freePages(pfn, gfporder, cpu);
-}
-
-/** Whether the slot is a slab of a living cache. */
-export function isLiveSlot(state: SlabState, slot: number): boolean {
-  return slot > 0 && slot < state.slabs.count && state.slabs.cache[slot] > SlotState.FREE;
 }

@@ -188,12 +188,6 @@ export function setOrigSize(
   state.memory.writeU32(object + tracksOffset(cache) + 2 * trackBytes(state), size);
 }
 
-/** The requested size of an object, its object size if none is recorded. @kernel get_orig_size */
-export function origSizeOf(state: SlubState, cache: CacheState, object: number): number {
-  if (!hasOrigSize(cache)) return cache.objectSize;
-  return state.memory.readU32(object + tracksOffset(cache) + 2 * trackBytes(state));
-}
-
 /**
  * The free pointer of an object of a debug cache, whatever the address; its halves are left in
  * `state.pointerLow` and `state.pointerHigh`.

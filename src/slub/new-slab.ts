@@ -10,14 +10,7 @@ import { type CacheState, hasFlag } from './cache-state.ts';
 import { slabPadCheckAndObjects } from './debug-check.ts';
 import { setupObject, setupSlab } from './debug-object.ts';
 import { decSlabsNode } from './node-lists.ts';
-import {
-  objectAddress,
-  setNext,
-  virtualHigh,
-  virtualLow,
-  WORDS_PER_PAGE,
-  writePointerWord,
-} from './pointer.ts';
+import { setNext, virtualHigh, virtualLow, WORDS_PER_PAGE, writePointerWord } from './pointer.ts';
 import { shuffledStart } from './random-freelist.ts';
 import { FREELIST_END } from './slab-table.ts';
 import { ContentMode, type SlubState } from './state.ts';
@@ -209,11 +202,6 @@ export function newSlab(
   }
   account(state, cache, slab, cpu, 1);
   return slab;
-}
-
-/** Address of an object of a slab that was just made. */
-export function firstObjectAddress(state: SlubState, cache: CacheState, slab: number): number {
-  return objectAddress(state, cache, slab, state.slabs.freelist[slab]);
 }
 
 /**

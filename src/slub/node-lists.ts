@@ -3,14 +3,6 @@ import { SlabFlag } from '../mm/slab-flags.ts';
 import { type CacheState, hasFlag } from './cache-state.ts';
 import type { SlubState } from './state.ts';
 
-/**
- * The slab whose first page is an element of a node list. List elements are page frame numbers, so
- * that the links of the page map serve.
- */
-export function slabOfElement(state: SlubState, element: number): number {
-  return state.map.private[element];
-}
-
 /** Adds a slab to the partial list of its node. @kernel add_partial */
 export function addPartial(state: SlubState, cache: CacheState, slab: number, tail: boolean): void {
   const node = state.slabs.node[slab];
