@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Round } from './isolate.ts';
 import type { ContenderSpec } from './lib/contender.ts';
-
-const WARM_UP_ROUNDS = 2;
+import { WARM_UP_ROUNDS } from './measure.ts';
 
 /**
  * Times contenders in turn (a b c a b c ...), each in an isolate of its own, so that none pays for what

@@ -21,7 +21,8 @@ export interface Measurement {
   readonly hash: number;
 }
 
-const WARM_UP_ROUNDS = 2;
+/** Rounds that are not timed. */
+export const WARM_UP_ROUNDS = 2;
 
 /**
  * Times contenders in turn (a b c a b c ...), so that what else the machine does hits all alike.

@@ -1,7 +1,5 @@
 import {
-  cacheHeap,
   codemixObjects,
-  kmallocHeap,
   newArrays,
   type ObjectHeap,
   poolObjects,
@@ -30,8 +28,8 @@ type AnyObjectHeap = ObjectHeap<number> | ObjectHeap<Uint8Array>;
 
 /** Heaps of objects by name; whether sizes are mixed tells caches from kmalloc. */
 const OBJECT_HEAPS = {
-  pageframe: (mix) => (mix ? kmallocHeap(false) : cacheHeap(false)),
-  'pageframe, ArrayBuffer': (mix) => (mix ? kmallocHeap(true) : cacheHeap(true)),
+  pageframe: (mix) => designHeap('SLUB', false, mix),
+  'pageframe, ArrayBuffer': (mix) => designHeap('SLUB', true, mix),
   SLUB: (mix) => designHeap('SLUB', false, mix),
   SLAB: (mix) => designHeap('SLAB', false, mix),
   'SLUB, ArrayBuffer': (mix) => designHeap('SLUB', true, mix),

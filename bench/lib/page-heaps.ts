@@ -15,8 +15,6 @@ const HEAP_BYTES = 0x2000_0000;
  * array. All loads are written once, over this shape, and compiled anew for every allocator.
  */
 export interface PageHeap<H> {
-  /** Name in the table. */
-  readonly name: string;
   /** Stands for no block. */
   readonly none: H;
   /** Takes 2^order pages. */
@@ -39,7 +37,6 @@ export function benchBuddy(pages: number = BENCH_PAGES, cpus = 1): BuddyAllocato
 export function pageframeHeap(): PageHeap<number> {
   const buddy = benchBuddy();
   return {
-    name: 'pageframe',
     none: 0,
     alloc: (order) => buddy.allocPages(Gfp.GFP_HIGHUSER_MOVABLE, order) as number,
     free: (pfn, order) => buddy.freePages(pfn, order),
@@ -57,7 +54,6 @@ export function codemixHeap(): PageHeap<number> {
   const Allocator = require('malloc') as new (buffer: ArrayBuffer) => CodemixAllocator;
   const heap = new Allocator(new ArrayBuffer(HEAP_BYTES));
   return {
-    name: 'malloc',
     none: 0,
     alloc: (order) => heap.alloc(4096 << order),
     free: (address) => heap.free(address),
@@ -69,7 +65,6 @@ export function codemixHeap(): PageHeap<number> {
 export function thingHeap(): PageHeap<number> {
   const pool = new MemPool({ size: HEAP_BYTES });
   return {
-    name: '@thi.ng/malloc',
     none: 0,
     alloc: (order) => pool.malloc(4096 << order),
     free: (address) => pool.free(address),
@@ -86,7 +81,6 @@ interface TypedArrayPool {
 export function typedarrayPoolHeap(): PageHeap<Uint8Array> {
   const pool = require('typedarray-pool') as TypedArrayPool;
   return {
-    name: 'typedarray-pool',
     none: new Uint8Array(0),
     alloc: (order) => pool.mallocUint8(4096 << order),
     free: (array) => pool.freeUint8(array),

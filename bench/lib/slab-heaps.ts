@@ -4,10 +4,8 @@ import { Gfp } from '../../src/mm/gfp.ts';
 import type { KmemAllocator } from '../../src/mm/kmem-cache.ts';
 import { SlabAllocator } from '../../src/slab/index.ts';
 import { SlubAllocator } from '../../src/slub/index.ts';
-import type { ObjectHeap } from './object-heaps.ts';
+import { HEAP_BYTES, type ObjectHeap } from './object-heaps.ts';
 
-/** Bytes that every heap manages. */
-const HEAP_BYTES = 0x1000_0000;
 const HEAP_PAGES = HEAP_BYTES / 4096;
 /** The first 4 MiB are left out: address 0 stands for no object. */
 const FIRST_PFN = 0x400;
@@ -25,16 +23,11 @@ function allocatorOf(design: Design, withContent: boolean): KmemAllocator {
   return new { SLUB: SlubAllocator, SLAB: SlabAllocator }[design]({ source, memory });
 }
 
-function nameOf(design: Design, withContent: boolean): string {
-  return withContent ? `${design}, ArrayBuffer` : design;
-}
-
 /** A cache of 64-byte objects. */
 export function designCacheHeap(design: Design, withContent: boolean): ObjectHeap<number> {
   const cache = allocatorOf(design, withContent).createCache('bench', { size: 64 });
   if (cache === null) throw new Error('no memory for the cache');
   return {
-    name: nameOf(design, withContent),
     none: 0,
     alloc: () => cache.alloc(Gfp.GFP_KERNEL) as number,
     free: (address) => cache.free(address),
@@ -46,7 +39,6 @@ export function designCacheHeap(design: Design, withContent: boolean): ObjectHea
 export function designKmallocHeap(design: Design, withContent: boolean): ObjectHeap<number> {
   const allocator = allocatorOf(design, withContent);
   return {
-    name: nameOf(design, withContent),
     none: 0,
     alloc: (bytes) => allocator.kmalloc(bytes, Gfp.GFP_KERNEL) as number,
     free: (address) => allocator.kfree(address),
